@@ -1,0 +1,1 @@
+"""The outside: the only users of slixmpp (xmpp) and aiortc (rtc)."""

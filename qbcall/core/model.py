@@ -1,0 +1,234 @@
+"""The nouns of a call: who, which, in what state, and why it ended."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NewType
+
+User = NewType("User", str)
+"""A participant: a bare JID, lower case, e.g. `1001-77@localhost`."""
+Device = NewType("Device", str)
+"""One client of a user: a full JID, e.g. `1001-77@localhost/phone`."""
+CallId = NewType("CallId", str)
+"""Unique name of one call, the same for all its participants; opaque text."""
+Epoch = NewType("Epoch", int)
+"""Number of one peer connection between two users in a call: 1, 2, …; facts of older ones are dropped."""
+Info = Mapping[str, str]
+"""What applications tell each other with a call, accept, reject or hang-up: flat, text to text; never None."""
+Leads = Callable[[User, User], bool]
+"""`leads(a, b)`: whether `a` is the one who offers between two equal users (QuickBlox: the higher id)."""
+
+
+class MediaKind(enum.Enum):
+    """One kind of media, named as in SDP."""
+
+    AUDIO = "audio"
+    VIDEO = "video"
+
+
+class CallMedia(enum.Enum):
+    """What a call is about (QuickBlox: conference type)."""
+
+    AUDIO = "audio"
+    """Sound only."""
+    VIDEO = "video"
+    """Picture and sound."""
+
+    @property
+    def kinds(self) -> tuple[MediaKind, ...]:
+        """The kinds of media that are exchanged, in the order of the m-lines."""
+        both = (MediaKind.AUDIO, MediaKind.VIDEO)
+        return both if self is CallMedia.VIDEO else both[:1]
+
+
+class CallState(enum.Enum):
+    """State of a call; it only moves forward, steps may be skipped (QuickBlox: session state)."""
+
+    NEW = "new"
+    """Created; nothing was sent."""
+    PENDING = "pending"
+    """Dialing, or ringing here."""
+    CONNECTING = "connecting"
+    """Somebody accepted; media is being negotiated."""
+    CONNECTED = "connected"
+    """Media flows with at least one participant."""
+    CLOSED = "closed"
+    """Over; `EndReason` says why."""
+
+
+class PeerState(enum.IntEnum):
+    """State of the connection to one user of a call, numbered as in QuickBlox's QBRTCConnectionState."""
+
+    UNKNOWN = 0
+    """No such user in this call."""
+    NEW = 1
+    """No networking yet."""
+    PENDING = 2
+    """Waiting for the user: dialing, ringing here, or waiting for an offer."""
+    CONNECTING = 3
+    """Offer and answer are being exchanged."""
+    CHECKING = 4
+    """ICE looks for a path."""
+    CONNECTED = 5
+    """There is a path, and keys were agreed."""
+    DISCONNECTED = 6
+    """Nothing was heard for the stall timeout; the call goes on and the peer may come back."""
+    CLOSED = 7
+    """Over; `EndReason` says why."""
+    COUNT = 8
+    """The number of states in QuickBlox's list; never a state."""
+    DISCONNECT_TIMEOUT = 9
+    """Lost for the whole disconnect interval."""
+    NO_ANSWER = 10
+    """Did not answer within the answer interval."""
+    REJECTED = 11
+    """Rejected the call."""
+    HANG_UP = 12
+    """Hung up."""
+    FAILED = 13
+    """No path was found, or it broke."""
+
+
+class ReconnectionState(enum.Enum):
+    """What became of a connection that was up and was lost (QuickBlox: QBRTCReconnectionState)."""
+
+    STABLE = "stable"
+    """Nothing is lost."""
+    RECONNECTING = "reconnecting"
+    """Lost; the disconnect interval runs."""
+    RECONNECTED = "reconnected"
+    """Came back. An event only: the state is STABLE again."""
+    FAILED = "failed"
+    """Did not come back within the disconnect interval."""
+
+
+class EndReason(enum.Enum):
+    """Why a call, or one user's part of it, ended."""
+
+    HUNG_UP = "hung_up"
+    """This side hung up."""
+    REMOTE_HUNG_UP = "remote_hung_up"
+    """The other side hung up after it was accepted."""
+    CANCELLED = "cancelled"
+    """The caller hung up before this side accepted."""
+    DECLINED = "declined"
+    """This side rejected the call."""
+    REJECTED = "rejected"
+    """The other side rejected the call."""
+    BUSY = "busy"
+    """The other side is in another call."""
+    NO_ANSWER = "no_answer"
+    """The other side did not answer within the answer interval."""
+    MISSED = "missed"
+    """This side did not answer within the answer interval."""
+    MEDIA_FAILED = "media_failed"
+    """Accepted, but media could not be established."""
+    DISCONNECT_TIMEOUT = "disconnect_timeout"
+    """Was connected, then lost for the whole disconnect interval."""
+
+
+class DeclineReason(enum.Enum):
+    """Why a call is rejected, as far as the dialect can say it."""
+
+    DECLINED = "declined"
+    """The user, or the application, does not want it."""
+    BUSY = "busy"
+    """In another call."""
+    UNSUPPORTED = "unsupported"
+    """The offered media cannot be used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallHead:
+    """What every participant knows of a call."""
+
+    call: CallId
+    caller: User
+    """Who started the call, also in signals between two callees."""
+    callees: tuple[User, ...]
+    """Everybody who was called, without the caller; the same list at all participants."""
+    media: CallMedia
+
+    @property
+    def members(self) -> tuple[User, ...]:
+        """All participants, the caller first."""
+        return (self.caller, *self.callees)
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """One side's media and transport: an SDP (RFC 8866), lines ended by LF or CR LF."""
+
+    sdp: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One ICE candidate (RFC 8839), with the media section it belongs to."""
+
+    candidate: str
+    """`candidate:…`, without `a=`."""
+    mid: str | None = None
+    """Identification tag of the section, as in `a=mid` (RFC 5888)."""
+    line: int | None = None
+    """Index of the section, from 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamStats:
+    """One kind of media in one direction, since the connection was made. None: not known."""
+
+    bitrate: float | None = None
+    """Bits per second, over the time since the report before."""
+    packets: int | None = None
+    bytes: int | None = None
+    packets_lost: int | None = None
+    """RTP packets lost (RFC 3550, section 6.4.1); for what we send: as the receiver reports."""
+    jitter: float | None = None
+    """Seconds (RFC 3550, section 6.4.1)."""
+    codec: str | None = None
+    """E.g. `VP8` or `opus`."""
+    frames: int | None = None
+    """Frames sent, or received and decoded (audio: blocks of samples)."""
+    fps: float | None = None
+    """Frames per second, over the time since the report before."""
+    width: int | None = None
+    """Pixels."""
+    height: int | None = None
+    """Pixels."""
+    audio_level: float | None = None
+    """Root mean square of the last block, 0 (silence) to 1 (full scale)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatsReport:
+    """The measured state of the connection to one user (QuickBlox: QBRTCStatsReport)."""
+
+    round_trip: float | None = None
+    """Seconds."""
+    local_candidate: str | None = None
+    """Type of the local candidate in use: `host`, `srflx`, `prflx` or `relay`."""
+    remote_candidate: str | None = None
+    """Type of the remote candidate in use."""
+    sent: Mapping[MediaKind, StreamStats] = field(default_factory=dict)
+    received: Mapping[MediaKind, StreamStats] = field(default_factory=dict)
+
+    @property
+    def summary(self) -> str:
+        """The report on one line, for people."""
+        parts = [f"rtt {_show(self.round_trip, 1e3)} ms"]
+        for arrow, streams in (("out", self.sent), ("in", self.received)):
+            for kind, stream in streams.items():
+                size = f" {stream.width}x{stream.height}" if stream.width else ""
+                parts.append(
+                    f"{arrow} {kind.value} {stream.codec or '?'}{size}"
+                    f" {_show(stream.fps)} fps {_show(stream.bitrate, 1e-3)} kbit/s"
+                    f" lost {stream.packets_lost if stream.packets_lost is not None else '-'}"
+                )
+        return " | ".join(parts)
+
+
+def _show(value: float | None, scale: float = 1.0) -> str:
+    return "-" if value is None else f"{value * scale:.0f}"

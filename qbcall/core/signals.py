@@ -1,0 +1,95 @@
+"""What calls say to each other, whatever the dialect on the wire.
+
+The words follow XEP-0353 and XEP-0166 where they have one. Each dialect writes and reads them its own way; what it
+cannot say it leaves out. A signal without a head names its call only: some clients send no more than that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from qbcall.core.model import (
+    CallHead,
+    CallId,
+    Candidate,
+    DeclineReason,
+    Description,
+    Info,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invite:
+    """Come into this call; repeated every dialing interval until it is answered."""
+
+    head: CallHead
+    offer: Description
+    info: Info = field(default_factory=dict)
+
+    @property
+    def call(self) -> CallId:
+        """The call it belongs to."""
+        return self.head.call
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accept:
+    """The invitation is accepted."""
+
+    call: CallId
+    answer: Description
+    info: Info = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decline:
+    """The invitation is rejected."""
+
+    call: CallId
+    reason: DeclineReason = DeclineReason.DECLINED
+    info: Info = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """The sender leaves: cancels before the answer, hangs up after it."""
+
+    call: CallId
+    info: Info = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """More ICE candidates of the sender; at least one."""
+
+    call: CallId
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """Application data within a call."""
+
+    call: CallId
+    info: Info
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestartOffer:
+    """A fresh offer for a connection that was lost."""
+
+    call: CallId
+    offer_id: str
+    offer: Description
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestartAnswer:
+    """The answer to the restart offer of the same id."""
+
+    call: CallId
+    offer_id: str
+    answer: Description
+
+
+Signal = Invite | Accept | Decline | End | Candidates | Update | RestartOffer | RestartAnswer

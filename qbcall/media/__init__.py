@@ -1,0 +1,1 @@
+"""What is sent and heard: sources and sinks of audio and video, no rules of calls."""
