@@ -109,9 +109,10 @@ class CallMerged(CallEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRefused(CallEvent):
-    """An incoming call was rejected without ringing, because this user is busy."""
+    """An incoming call was rejected without ringing. QuickBlox JS: onInvalidEventsListener('onCall')."""
 
     caller: User
+    reason: DeclineReason
 
 
 # -- one user of a call ----------------------------------------------------------------------------------------------

@@ -1,0 +1,275 @@
+"""The door to the core: tell it what happened and when, carry out what it answers, ask when it wants to be woken."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+
+from qbcall.core import events as ev
+from qbcall.core.effects import Drop, Effect, Emit, Transmit
+from qbcall.core.inputs import (
+    AcceptCall,
+    Arrived,
+    CreateCall,
+    GoOffline,
+    GoOnline,
+    HangUp,
+    Input,
+    LinkBroke,
+    LinkUp,
+    MediaFact,
+    RejectCall,
+    SendUpdate,
+    StartCall,
+)
+from qbcall.core.link import Link
+from qbcall.core.machine import Due
+from qbcall.core.model import CallHead, CallId, CallState, DeclineReason, Device, Leads, User
+from qbcall.core.policy import Policy
+from qbcall.core.session import Session
+from qbcall.core.signals import Accept, Decline, Invite, Signal
+from qbcall.errors import InvalidArgument, InvalidState, LinkDown
+
+REMEMBERED_CALLS = 512
+"""Calls that are over and still known, so that a late repetition does not ring again."""
+
+
+class Engine:
+    """All calls of one user, and the chat link they ride on. Pure: time is an argument, effects are returned."""
+
+    def __init__(self, me: User, policy: Policy, *, leads: Leads, jitter: Callable[[], float] = lambda: 0.5) -> None:
+        """Make an engine.
+
+        Args:
+            me: this user.
+            policy: durations and limits of calls created from now on; may be replaced at any time.
+            leads: which of two users offers.
+            jitter: from 0 to 1, anew at each call; varies the pauses between attempts to reconnect.
+        """
+        self.me = me
+        self.policy = policy
+        self.link = Link(policy, jitter, self._put)
+        self.sessions: dict[CallId, Session] = {}
+        self._leads = leads
+        self._ended: OrderedDict[CallId, tuple[CallHead, Signal | None]] = OrderedDict()
+        self._effects: list[Effect] = []
+        self._now = 0.0
+
+    def handle(self, what: Input, now: float) -> list[Effect]:
+        """Take one input in.
+
+        Args:
+            what: what happened, or what the user wants.
+            now: seconds on any steady clock; never runs backwards here.
+
+        Raises:
+            UsageError: the user wants what cannot be; nothing changed.
+            LinkDown: the user wants to call, and there is no chat link; nothing changed.
+        """
+        self._tick(now)
+        match what:
+            case CreateCall():
+                self._create(what)
+            case StartCall() | AcceptCall() | RejectCall() | HangUp() | SendUpdate():
+                self._command(what)
+            case Arrived():
+                self._arrived(what)
+            case MediaFact():
+                if (session := self.sessions.get(what.call)) is not None:
+                    session.fact(what, self._now)
+            case GoOffline():
+                for call in tuple(self.sessions):
+                    self._command(HangUp(call=call))
+                self.link.region.feed(what)
+            case GoOnline() | LinkUp() | LinkBroke():
+                self.link.region.feed(what)
+        return self._taken()
+
+    def advance(self, now: float) -> list[Effect]:
+        """Let the timers that are due at `now` fall due, in their order."""
+        self._tick(now)
+        while (found := self._next()) is not None and found[0].at <= self._now:
+            due, session = found
+            if session is None:
+                due.region.expire(due.timer)
+                due.region.feed(due.timer())
+            else:
+                session.expire(due, self._now)
+                self._forget_closed(session)
+        return self._taken()
+
+    def next_deadline(self) -> float | None:
+        """When `advance` has something to do; None: not before the next input."""
+        found = self._next()
+        return None if found is None else found[0].at
+
+    # -- commands ----------------------------------------------------------------------------------------------------
+
+    def _create(self, what: CreateCall) -> None:
+        self._check_callees(what.callees)
+        if not self.link.online:
+            raise LinkDown("the chat is not connected: log in before calling")
+        head = CallHead(call=what.call, caller=self.me, callees=what.callees, media=what.media)
+        for other in self.sessions.values():
+            if set(other.head.members) == set(head.members):
+                raise InvalidState(f"a call with the same users is live: {other.head.call} ({other.state.value})")
+        self._open(head)
+
+    def _check_callees(self, callees: tuple[User, ...]) -> None:
+        if not callees:
+            raise InvalidArgument("callees: nobody to call")
+        limit = self.policy.max_participants
+        if len(callees) + 1 > limit:
+            raise InvalidArgument(
+                f"callees: {len(callees) + 1} participants with the caller, a call has at most {limit} users"
+            )
+        if self.me in callees:
+            raise InvalidArgument(f"callees: {self.me} is the caller")
+        twice = next((user for user in callees if callees.count(user) > 1), None)
+        if twice is not None:
+            raise InvalidArgument(f"callees: {twice} is named twice")
+
+    def _command(self, what: StartCall | AcceptCall | RejectCall | HangUp | SendUpdate) -> None:
+        session = self.sessions.get(what.call)
+        if session is None:
+            if what.call in self._ended and isinstance(what, (HangUp, RejectCall)):
+                return
+            known = "is over" if what.call in self._ended else "is not known"
+            raise InvalidState(f"call {what.call} {known}")
+        if isinstance(what, StartCall) and not self.link.online:
+            raise LinkDown("the chat is not connected: log in before calling")
+        if isinstance(what, SendUpdate) and what.to is not None and what.to not in session.peers:
+            raise InvalidArgument(f"to: {what.to} is not in the call")
+        session.command(what, self._now)
+        self._forget_closed(session)
+
+    # -- signals -----------------------------------------------------------------------------------------------------
+
+    def _arrived(self, what: Arrived) -> None:
+        signal = what.signal
+        session = self.sessions.get(signal.call)
+        if session is not None:
+            session.hear(what.sender, what.device, signal, self._now)
+            self._forget_closed(session)
+        elif signal.call in self._ended:
+            self._repeat_last_words(what.sender, signal)
+        elif isinstance(signal, Invite):
+            self._invited(what.sender, what.device, signal)
+        else:
+            self._drop(f"{type(signal).__name__} for an unknown call", what.sender)
+
+    def _repeat_last_words(self, sender: User, signal: Signal) -> None:
+        """Heal a reject or hang-up that was lost: its addressee still invites, or accepts."""
+        head, words = self._ended[signal.call]
+        if words is not None and sender in head.members and isinstance(signal, (Invite, Accept)):
+            self.link.transmit(Transmit(to=sender, head=head, signal=words))
+
+    def _invited(self, sender: User, device: Device, invite: Invite) -> None:
+        head = invite.head
+        for rule, why in INVITATIONS:
+            if not rule(self, sender, head):
+                self._drop(why, sender)
+                return
+        crossing = self._crossing(sender, head)
+        if crossing is not None and self._leads(self.me, sender):
+            self._drop("an invitation that crossed this user's own, which goes on", sender)
+        elif crossing is not None:
+            self._merge(crossing, device, invite)
+        elif (reason := self._refusal(head)) is not None:
+            self._refuse(sender, head, reason)
+        else:
+            self._open(head).ring(sender, device, invite, self._now)
+
+    def _refusal(self, head: CallHead) -> DeclineReason | None:
+        if len(head.members) > self.policy.max_participants:
+            return DeclineReason.UNSUPPORTED
+        busy = self.policy.reject_when_busy and bool(self.sessions)
+        return DeclineReason.BUSY if busy or len(self.sessions) >= self.policy.max_calls else None
+
+    def _refuse(self, sender: User, head: CallHead, reason: DeclineReason) -> None:
+        words = Decline(call=head.call, reason=reason)
+        self._remember(head, words)
+        self.link.transmit(Transmit(to=sender, head=head, signal=words))
+        self._put(Emit(ev.CallRefused(call=head.call, caller=head.caller, reason=reason)))
+
+    def _crossing(self, sender: User, head: CallHead) -> Session | None:
+        """This user's own call to the sender, if both call each other, alone, at the same time."""
+        if not self.policy.answer_glare or head.caller != sender or head.callees != (self.me,):
+            return None
+        for session in self.sessions.values():
+            mine = not session.incoming and session.head.callees == (sender,)
+            if mine and session.state is CallState.PENDING:
+                return session
+        return None
+
+    def _merge(self, session: Session, device: Device, invite: Invite) -> None:
+        old = session.head
+        del self.sessions[old.call]
+        self.sessions[invite.call] = session
+        self._remember(old, session.last_words)
+        session.merge(device, invite, self._now)
+        self._forget_closed(session)
+
+    # -- details -----------------------------------------------------------------------------------------------------
+
+    def _open(self, head: CallHead) -> Session:
+        session = Session(
+            self.me,
+            head,
+            self.policy,
+            now=self._now,
+            leads=self._leads,
+            out=self._put,
+            send=self.link.transmit,
+        )
+        self.sessions[head.call] = session
+        return session
+
+    def _forget_closed(self, session: Session) -> None:
+        if session.state is CallState.CLOSED and self.sessions.pop(session.head.call, None) is not None:
+            self._remember(session.head, session.last_words)
+
+    def _remember(self, head: CallHead, words: Signal | None) -> None:
+        self._ended[head.call] = (head, words)
+        while len(self._ended) > REMEMBERED_CALLS:
+            self._ended.popitem(last=False)
+
+    def _next(self) -> tuple[Due, Session | None] | None:
+        return min(self._deadlines(), key=lambda found: found[0].at, default=None)
+
+    def _deadlines(self) -> Iterator[tuple[Due, Session | None]]:
+        for due in self.link.region.deadlines():
+            yield due, None
+        for session in self.sessions.values():
+            for due in session.deadlines():
+                yield due, session
+
+    def _tick(self, now: float) -> None:
+        self._now = max(now, self._now)
+        self.link.now = self._now
+        self.link.policy = self.policy
+
+    def _drop(self, why: str, sender: User) -> None:
+        self._put(Drop(why=why, sender=sender))
+
+    def _put(self, effect: Effect) -> None:
+        self._effects.append(effect)
+
+    def _taken(self) -> list[Effect]:
+        taken, self._effects = self._effects, []
+        return taken
+
+
+Rule = Callable[[Engine, User, CallHead], bool]
+INVITATIONS: tuple[tuple[Rule, str], ...] = (
+    (lambda engine, sender, head: engine.me in head.callees, "an invitation for somebody else"),
+    (lambda engine, sender, head: sender != engine.me, "an invitation of this user's own"),
+    (lambda engine, sender, head: sender in head.members, "an invitation of a user who is not in the call"),
+    (lambda engine, sender, head: len(set(head.members)) == len(head.members), "a user named twice in an invitation"),
+    (lambda engine, sender, head: engine.policy.accept_calls, "calls are not accepted"),
+    (
+        lambda engine, sender, head: engine.policy.allows(sender) and engine.policy.allows(head.caller),
+        "an invitation of a user who may not ring here",
+    ),
+)
+"""What an invitation must fulfil to be shown at all. A stranger who may not ring learns nothing."""

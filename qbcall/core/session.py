@@ -1,0 +1,307 @@
+"""One call: its state, its participants, and what follows from one for the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from qbcall.core import events as ev
+from qbcall.core.effects import Drop, Effect, Emit, ReleaseCall, Transmit
+from qbcall.core.inputs import (
+    AcceptCall,
+    AnswerDue,
+    HangUp,
+    MediaFact,
+    RejectCall,
+    SendUpdate,
+    StartCall,
+    Timer,
+)
+from qbcall.core.machine import Due, Region, ignored, on, stay, table
+from qbcall.core.model import CallHead, CallState, Device, EndReason, Info, Leads, PeerState, User
+from qbcall.core.peer import Abandon, Merge, Peer, Reconnection, Ring, Settle
+from qbcall.core.policy import Policy
+from qbcall.core.signals import Decline, End, Invite, Signal
+from qbcall.errors import InvalidState
+
+Command = StartCall | AcceptCall | RejectCall | HangUp | SendUpdate
+
+
+class Session:
+    """One call. Keeps the policy that it was created with."""
+
+    def __init__(
+        self,
+        me: User,
+        head: CallHead,
+        policy: Policy,
+        *,
+        now: float,
+        leads: Leads,
+        out: Callable[[Effect], None],
+        send: Callable[[Transmit], None],
+    ) -> None:
+        self.me = me
+        self.head = head
+        self.policy = policy
+        self.now = now
+        self.out = out
+        self.incoming = head.caller != me
+        self.joined = not self.incoming
+        self.info: Info = {}
+        self.reason: EndReason | None = None
+        self.answer_deadline = now + policy.answer_timeout
+        self._leads = leads
+        self._send = send
+        self.last_reason: EndReason | None = None
+        self.last_words: Signal | None = End(call=head.call)
+        """What is said again to a user who did not notice that the call is over; None: nothing was ever said."""
+        self.region = Region(SESSION, self, CallState.NEW)
+        self.peers = {user: Peer(self, user) for user in head.members if user != me}
+        self._open_peers = list(self.peers.values())
+
+    @property
+    def state(self) -> CallState:
+        """State of the call."""
+        return self.region.state
+
+    def command(self, what: Command, now: float) -> None:
+        """A wish of the user.
+
+        Raises:
+            InvalidState: it cannot be fulfilled in this state.
+        """
+        self.now = now
+        if not self.region.handles(what):
+            side = "an incoming" if self.incoming else "an outgoing"
+            raise InvalidState(f"{COMMANDS[type(what)]}: not possible for {side} call that is {self.state.value}")
+        self.region.feed(what)
+        self.settle()
+
+    def ring(self, sender: User, device: Device, invite: Invite, now: float) -> None:
+        """The call came in, told by the caller or, if that was lost, by another callee."""
+        self.now = now
+        self.region.feed(invite)
+        for user, peer in self.peers.items():
+            if user == sender:
+                peer.hear(device, invite)
+            else:
+                peer.feed(Ring())
+        self.settle()
+
+    def hear(self, sender: User, device: Device, signal: Signal, now: float) -> None:
+        """A signal of this call arrived."""
+        self.now = now
+        if sender not in self.peers:
+            self.out(Drop(why=f"{type(signal).__name__} of a user who is not in the call", sender=sender))
+            return
+        self.peers[sender].hear(device, signal)
+        self.settle()
+
+    def fact(self, what: MediaFact, now: float) -> None:
+        """Something about a peer connection; of an older one it does not matter any more."""
+        self.now = now
+        peer = self.peers.get(what.peer)
+        if peer is not None and peer.concerns(what.epoch):
+            peer.feed(what)
+            self.settle()
+
+    def merge(self, device: Device, invite: Invite, now: float) -> None:
+        """Both users called each other: go on under the other one's call."""
+        self.now = now
+        (peer,) = self.peers.values()
+        peer.withdraw()
+        was, self.head = self.head.call, invite.head
+        self.incoming = True
+        self.out(Emit(ev.CallMerged(call=self.head.call, was=was)))
+        peer.speaker = device
+        peer.feed(Merge(invite))
+        self.settle()
+
+    def deadlines(self) -> Iterator[Due]:
+        """The timers that run. Of two due at once, the first comes first."""
+        yield from self.region.deadlines()
+        for peer in self._open_peers:
+            yield from peer.connection.deadlines()
+            yield from peer.reconnection.deadlines()
+
+    def expire(self, due: Due, now: float) -> None:
+        """A timer of this call fell due."""
+        self.now = now
+        due.region.expire(due.timer)
+        owner = due.region.owner
+        match owner:
+            case Peer():
+                owner.feed(due.timer())
+            case Reconnection():
+                owner.peer.feed(due.timer())
+            case _:
+                self.region.feed(due.timer())
+        self.settle()
+
+    def settle(self) -> None:
+        """Draw the conclusions, until nothing changes."""
+        before: object = None
+        while before != (now := (self.state, tuple(peer.state for peer in self._open_peers))):
+            before = now
+            for peer in self._open_peers:
+                peer.feed(Settle())
+            for peer in [peer for peer in self._open_peers if peer.over]:
+                self._open_peers.remove(peer)
+                self.last_reason = peer.end_reason
+            self.region.feed(Settle())
+
+    # -- the room of the peers ---------------------------------------------------------------------------------------
+
+    def transmit(self, to: User, signal: Signal) -> None:
+        """See `Room`."""
+        self._send(Transmit(to=to, head=self.head, signal=signal))
+
+    def leads(self, user: User) -> bool:
+        """See `Room`."""
+        return self._leads(self.me, user)
+
+    # -- the owner of the region -------------------------------------------------------------------------------------
+
+    def deadline(self, timer: type[Timer]) -> float | None:
+        """See `Owner`. Only a call that rings here has a timer of its own; dialing is timed for each callee."""
+        return self.answer_deadline if self.incoming else None
+
+    def changed(self, old: CallState, new: CallState) -> None:
+        """See `Owner`."""
+        call = self.head.call
+        if not (self.incoming and new is CallState.PENDING):
+            self.out(Emit(ev.CallStateChanged(call=call, old=old, new=new)))
+        if new is CallState.CLOSED:
+            assert self.reason is not None, "every way to CLOSED gives a reason"
+            self.out(Emit(ev.CallClosed(call=call, reason=self.reason)))
+            self.out(ReleaseCall(call=call))
+
+    # -- actions -----------------------------------------------------------------------------------------------------
+
+    def start(self, what: StartCall) -> None:
+        """Dial everybody. The answer interval begins now."""
+        self.info = what.info
+        self.answer_deadline = self.now + self.policy.answer_timeout
+        self._tell(what)
+
+    def announce(self, what: Invite) -> None:
+        """Ring."""
+        head = what.head
+        self.out(
+            Emit(
+                ev.IncomingCall(
+                    call=head.call, caller=head.caller, callees=head.callees, media=head.media, info=what.info
+                )
+            )
+        )
+
+    def join(self, what: AcceptCall) -> None:
+        """Answer every offer that is here, offer to those whom this side leads, wait for the rest."""
+        self.joined = True
+        self.info = what.info
+        self._tell(what)
+
+    def decline(self, what: RejectCall | HangUp) -> None:
+        """Reject; everybody is told, not only the caller. Hanging up a call that rings is rejecting it."""
+        self.reason = EndReason.DECLINED
+        what = what if isinstance(what, RejectCall) else RejectCall(call=what.call, info=what.info)
+        self.last_words = Decline(call=what.call, reason=what.reason, info=what.info)
+        self._tell(what)
+
+    def leave(self, what: HangUp) -> None:
+        """Hang up."""
+        self.reason = EndReason.HUNG_UP
+        self._tell(what)
+
+    def miss(self, what: AnswerDue) -> None:
+        """Nobody answered here."""
+        self.reason = EndReason.MISSED
+        self.last_words = None
+        self._tell(Abandon())
+
+    def cancelled(self, what: Settle) -> None:
+        """The caller hung up while it rang: the others need not wait for this user any more."""
+        self.reason = EndReason.CANCELLED
+        self._tell(HangUp(call=self.head.call))
+
+    def finish(self, what: Settle) -> None:
+        """The last participant went; how, is how the call ended."""
+        self.reason = self.last_reason
+
+    def send_update(self, what: SendUpdate) -> None:
+        """Application data, to one or to all."""
+        for user, peer in self.peers.items():
+            if what.to in (None, user):
+                peer.feed(what)
+
+    def _tell(self, what: object) -> None:
+        for peer in self.peers.values():
+            peer.feed(what)
+
+
+COMMANDS: dict[type[Command], str] = {
+    StartCall: "start",
+    AcceptCall: "accept",
+    RejectCall: "reject",
+    HangUp: "hang up",
+    SendUpdate: "update",
+}
+
+
+# -- guards ----------------------------------------------------------------------------------------------------------
+
+
+def ringing(session: Session, what: object) -> bool:
+    """The call came in and is not answered."""
+    return session.incoming and not session.joined
+
+
+def created_here(session: Session, what: object) -> bool:
+    """This user makes the call."""
+    return not session.incoming
+
+
+def caller_gone(session: Session, what: object) -> bool:
+    """The call rings, and whoever made it is gone."""
+    return ringing(session, what) and session.peers[session.head.caller].over
+
+
+def all_gone(session: Session, what: object) -> bool:
+    """Nobody is left to talk to."""
+    return all(peer.over for peer in session.peers.values())
+
+
+def somebody_agreed(session: Session, what: object) -> bool:
+    """A user accepted."""
+    return session.joined and any(peer.agreed and not peer.over for peer in session.peers.values())
+
+
+def somebody_connected(session: Session, what: object) -> bool:
+    """Media flows with a user."""
+    return any(peer.state is PeerState.CONNECTED for peer in session.peers.values())
+
+
+# -- the table -------------------------------------------------------------------------------------------------------
+
+S = CallState
+OPEN = (S.PENDING, S.CONNECTING, S.CONNECTED)
+
+SESSION = table(
+    "SESSION",
+    on(S.NEW, StartCall, S.PENDING, Session.start, when=created_here),
+    on(S.NEW, Invite, S.PENDING, Session.announce),
+    on(S.PENDING, AcceptCall, S.CONNECTING, Session.join, when=ringing),
+    on(S.PENDING, RejectCall, S.CLOSED, Session.decline, when=ringing),
+    on(S.PENDING, HangUp, S.CLOSED, Session.decline, when=ringing),
+    on(S.PENDING, AnswerDue, S.CLOSED, Session.miss),
+    on(S.PENDING, Settle, S.CLOSED, Session.cancelled, when=caller_gone),
+    on(OPEN, Settle, S.CLOSED, Session.finish, when=all_gone),
+    on((S.PENDING, S.CONNECTING), Settle, S.CONNECTED, when=somebody_connected),
+    on(S.PENDING, Settle, S.CONNECTING, when=somebody_agreed),
+    on((S.NEW, *OPEN), HangUp, S.CLOSED, Session.leave),
+    on(OPEN, SendUpdate, stay, Session.send_update),
+    on(S.CLOSED, HangUp, stay),
+    on(S.CLOSED, RejectCall, stay),
+    ignored((S.NEW, *OPEN, S.CLOSED), Settle, because="nothing follows"),
+    timers={S.PENDING: (AnswerDue,)},
+)
