@@ -1,0 +1,227 @@
+"""What can be configured, as frozen models. `config_layers.load` reads them from flags, environment and files.
+
+Programs build the same models: `Config.of(account={"jid": "ann@example.org"}, call={"answer_timeout": 20})`.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, Strict, ValidationInfo, field_validator
+
+from qbcall.config_problems import validated
+from qbcall.core.policy import Policy
+from qbcall.media.frames import VideoFormat
+
+_BARE_JID = re.compile(r"""[^\s"&'/:<>@]{1,1023}@[^\s"&'/<>@]{1,1023}""")
+"""RFC 7622, sections 3.2 and 3.3.1: what is forbidden in the two parts."""
+_SERVER = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s\[\]:/@]+):(?P<port>[0-9]{1,5})")
+_ICE_URL = re.compile(r"(stuns?|turns?):[^\s/]+")
+_DEFAULTS = Policy()
+_FORMAT = VideoFormat()
+
+Flag = Annotated[bool, Strict()]
+Whole = Annotated[int, Strict()]
+OptionalPath = Annotated[Path | None, BeforeValidator(lambda value: None if value == "" else value)]
+"""A file; the empty text means none, as TOML has no null."""
+
+
+class Section(BaseModel):
+    """One table of the configuration."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
+
+    @classmethod
+    def of(cls, **values: object) -> Self:
+        """The model with these values; sections may be given as mappings.
+
+        Raises:
+            ConfigError: with every problem, not only the first.
+        """
+        return validated(cls, values)
+
+
+class Account(Section):
+    """Who we are, and where we log in."""
+
+    jid: str = ""
+    """Bare JID of the account, e.g. `ann@example.org`; on QuickBlox `<user id>-<application id>@<chat domain>`."""
+    server: str = ""
+    """`HOST:PORT` of the chat server; empty: the domain of the JID says it (RFC 6120, section 3.2)."""
+    plaintext: Flag = False
+    """Log in without TLS; for servers on loopback only, refused otherwise."""
+    ca_file: OptionalPath = None
+    """PEM file of the authorities that are trusted instead of the system's; empty: the system's."""
+    password_file: OptionalPath = None
+    """File whose first line is the password; empty: see `QBCALL_PASSWORD`, keyring, prompt."""
+    password: SecretStr = Field(default=SecretStr(""), exclude=True)
+    """The password itself; set by programs and by `QBCALL_PASSWORD`, refused in files."""
+
+    @field_validator("jid")
+    @classmethod
+    def _check_jid(cls, value: str) -> str:
+        if value and not _BARE_JID.fullmatch(value):
+            raise ValueError(f"must be a bare JID such as ann@example.org, not {value!r}")
+        return value.lower()
+
+    @field_validator("server")
+    @classmethod
+    def _check_server(cls, value: str) -> str:
+        found = _SERVER.fullmatch(value)
+        if value and not (found and 0 < int(found["port"]) < 65536):
+            raise ValueError(f"must be HOST:PORT with a port from 1 to 65535, not {value!r}")
+        return value
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host and port of `server`; None: not set."""
+        if not self.server:
+            return None
+        host, _, port = self.server.rpartition(":")
+        return host.strip("[]"), int(port)
+
+
+class _PolicySection(Section):
+    """A part of `core.policy.Policy`, which knows the limits."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_with_policy(cls, value: object, info: ValidationInfo) -> object:
+        name = str(info.field_name)
+        if name == "allow":
+            return value
+        try:
+            Policy(**{name: value})  # type: ignore[arg-type]  # Policy checks the type itself
+        except (TypeError, ValueError) as error:
+            raise ValueError(str(error).removeprefix(f"{name} ")) from error
+        return value
+
+
+class LinkSection(_PolicySection):
+    """What happens when the chat link breaks."""
+
+    reconnect_window: float = _DEFAULTS.reconnect_window
+    """Seconds for which a broken chat link is made again before it counts as lost."""
+    backoff: float = _DEFAULTS.backoff
+    """Seconds before it is first made again; doubles up to 8 times that."""
+
+
+class CallSection(_PolicySection):
+    """Durations and limits of calls. A call keeps those it was created with."""
+
+    answer_timeout: float = _DEFAULTS.answer_timeout
+    """Seconds that a callee may take to answer, 10 to 60."""
+    dialing_interval: float = _DEFAULTS.dialing_interval
+    """Seconds between repeated invitations, at least 3."""
+    disconnect_timeout: float = _DEFAULTS.disconnect_timeout
+    """Seconds that a lost participant may take to come back, at least 10."""
+    stats_interval: float = _DEFAULTS.stats_interval
+    """Seconds between statistics; 0: none."""
+    connect_timeout: float = _DEFAULTS.connect_timeout
+    """Seconds that an accepted call may take to find a path for media."""
+    stall_timeout: float = _DEFAULTS.stall_timeout
+    """Seconds without a packet after which a participant counts as disconnected."""
+    max_participants: int = _DEFAULTS.max_participants
+    """Users in one call, this one included, 2 to 4."""
+    max_calls: int = _DEFAULTS.max_calls
+    """Calls at once, ringing ones included."""
+    accept_calls: bool = _DEFAULTS.accept_calls
+    """Whether incoming calls ring at all."""
+    reject_when_busy: bool = _DEFAULTS.reject_when_busy
+    """Reject incoming calls as busy while another call is live."""
+    answer_glare: bool = _DEFAULTS.answer_glare
+    """When two users call each other at once, make one call of the two."""
+    allow: tuple[str, ...] = _DEFAULTS.allow
+    """Who may ring: `any`, `jid:PATTERN`, `domain:PATTERN` or a PATTERN of a JID; `*` and `?` as in a shell."""
+
+
+class IceServer(Section):
+    """A STUN or TURN server (W3C WebRTC: RTCIceServer)."""
+
+    urls: tuple[str, ...] = Field(min_length=1)
+    """E.g. `stun:HOST:3478` (RFC 7064), `turn:HOST:3478?transport=udp` (RFC 7065)."""
+    username: str = ""
+    """For TURN."""
+    credential: SecretStr = SecretStr("")
+    """The password for TURN."""
+
+    @field_validator("urls", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("urls")
+    @classmethod
+    def _check_urls(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for url in value:
+            if not _ICE_URL.fullmatch(url):
+                raise ValueError(f"must begin with stun:, turn: or turns: and name a host, not {url!r}")
+        return value
+
+
+class IceSection(Section):
+    """How participants find a path for media."""
+
+    servers: tuple[IceServer, ...] = ()
+    """STUN and TURN servers: tables of `urls`, `username`, `credential`."""
+    addresses: tuple[str, ...] = ()
+    """Local addresses or interfaces to offer; empty: all but loopback."""
+    transport_policy: Literal["all", "relay"] = "all"
+    """`relay`: media only through TURN servers (W3C WebRTC: RTCIceTransportPolicy)."""
+
+
+class MediaSection(Section):
+    """What is sent, and where received media goes, unless a command says it."""
+
+    source: str = "test"
+    """What is sent: `test`, `file:PATH`, `camera[:N]`, `screen`, `mic`, `silence`, `none`."""
+    sinks: tuple[str, ...] = ("null",)
+    """Where received media goes: `null`, `record:DIR`, `snapshot:DIR`, `window`, `speaker`."""
+    width: Whole = _FORMAT.width
+    """Pixels of the picture that is sent, even."""
+    height: Whole = _FORMAT.height
+    """Pixels of the picture that is sent, even."""
+    fps: Whole = _FORMAT.fps
+    """Frames per second that are sent."""
+
+    @field_validator("width", "height", "fps")
+    @classmethod
+    def _check_with_format(cls, value: int, info: ValidationInfo) -> int:
+        name = str(info.field_name)
+        try:
+            VideoFormat(**{name: value})
+        except ValueError as error:
+            raise ValueError(str(error).removeprefix(f"{name} ")) from error
+        return value
+
+    def video_format(self) -> VideoFormat:
+        """Size and speed of the picture, as sources take it."""
+        return VideoFormat(self.width, self.height, self.fps)
+
+
+class LogSection(Section):
+    """What is logged on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "warning"
+    """The least important level that is shown."""
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    account: Account = Account()
+    link: LinkSection = LinkSection()
+    call: CallSection = CallSection()
+    ice: IceSection = IceSection()
+    media: MediaSection = MediaSection()
+    log: LogSection = LogSection()
+
+    def policy(self) -> Policy:
+        """Durations and limits, as the core takes them."""
+        return Policy(**self.call.model_dump(), **self.link.model_dump())
+
+    def with_password(self, password: SecretStr) -> Config:
+        """The same configuration with the password that was found."""
+        return self.model_copy(update={"account": self.account.model_copy(update={"password": password})})
