@@ -93,7 +93,7 @@ class Subscriptions:
 
     def off(self, handler: object) -> None:
         """Call this handler no more; one that was never subscribed is no error."""
-        self._subscribers = [entry for entry in self._subscribers if entry[2] is not handler]
+        self._subscribers = [entry for entry in self._subscribers if entry[2] != handler]
 
     def publish(self, event: Event) -> None:
         """Tell everybody."""
