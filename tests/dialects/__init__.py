@@ -1,0 +1,1 @@
+"""Dialects: translation between XML and signals."""
