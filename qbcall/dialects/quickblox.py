@@ -292,8 +292,8 @@ def _write_body(params: Element, signal: Signal) -> None:
             _write_restart(params, "answer", offer_id, description)
         case Candidates(candidates=candidates):
             _write_candidates(params, candidates)
-        case Decline() | End() | Update():
-            pass
+        case _:
+            pass  # Decline, End and Update have nothing but user info.
 
 
 def _write_sdp(parent: Element, description: Description) -> None:
