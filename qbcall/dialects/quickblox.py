@@ -92,7 +92,7 @@ class QuickBlox:
         if not (text.isascii() and text.isdecimal()):
             return bare_jid(text)
         if self._app is None:
-            raise InvalidArgument(f"user {text!r}: this account is not <userId>-<appId>@domain; give a JID")
+            raise InvalidArgument(f"user {text[:40]!r}: this account is not <userId>-<appId>@domain; give a JID")
         if len(text) > MAX_USER_DIGITS:
             raise InvalidArgument(f"user {text[:40]!r} is not a user id: at most {MAX_USER_DIGITS} digits")
         return User(f"{int(text)}{self._app}")
@@ -133,12 +133,9 @@ class QuickBlox:
         params = _params(message)
         if params is None:
             return None
-        call = CallId(_id_field(params, "sessionID"))
         kind = child_text(params, "signalType").strip()
-        if kind == "call":
-            return self._invite(call, params)
-        read = _READERS.get(kind)
-        return read(call, params) if read else None
+        read = self._invite if kind == "call" else _READERS.get(kind)
+        return read(CallId(_id_field(params, "sessionID")), params) if read else None
 
     def _invite(self, call: CallId, params: Element) -> Invite:
         return Invite(head=self._head(call, params), offer=_description(params), info=read_info(params))

@@ -54,8 +54,10 @@ def utf8_size(text: str) -> int:
     return len(text.encode(errors="replace"))
 
 
-def check_info(info: Info) -> None:
-    """Refuse an info that would not arrive exactly as it is. Call it before anything is sent.
+def check_info(info: Info | None) -> Info:
+    """The info as it will be sent, a copy; None is nothing to say. Call it before anything is sent.
+
+    Refused is what would not arrive exactly as it is.
 
     A carriage return is refused because XML turns it into a line feed on the way (XML 1.0, section 2.11): a server
     that writes the stanza anew writes it unescaped, as Prosody does.
@@ -65,6 +67,8 @@ def check_info(info: Info) -> None:
         InvalidArgument: a key is no XML name (of XML 1.0, without colon) or reserved, a character cannot be carried,
             or there is too much of it. The message names the key.
     """
+    if info is None:
+        return {}
     if not isinstance(info, Mapping):
         raise TypeError(f"info must be a mapping of text to text, not {info!r}")
     for key, value in info.items():
@@ -79,6 +83,7 @@ def check_info(info: Info) -> None:
     size = sum(utf8_size(key) + utf8_size(value) for key, value in info.items())
     if size > MAX_INFO_BYTES:
         raise InvalidArgument(f"info has {size} bytes of keys and values, at most {MAX_INFO_BYTES}")
+    return dict(info)
 
 
 def _check_key(key: str) -> None:

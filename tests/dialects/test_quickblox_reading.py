@@ -71,6 +71,7 @@ def test_delayed_signal_is_ignored(where: str) -> None:
 def test_unknown_signal_type_is_ignored(kind: str) -> None:
     """QB-049."""
     assert NUMERIC.decode(stanza(kind)) is None
+    assert NUMERIC.decode(stanza(kind, call="")) is None
 
 
 @pytest.mark.parametrize(

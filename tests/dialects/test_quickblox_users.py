@@ -87,6 +87,7 @@ def test_user_outside_the_app_is_written_as_jid(stranger: str) -> None:
     ("dialect", "field", "xml"),
     [
         (NAMED, "callerID", "<callerID>1001</callerID>"),
+        (NAMED, "callerID", f"<callerID>{'9' * 5000}</callerID>"),
         (NUMERIC, "callerID", "<callerID>alice</callerID>"),
         (NUMERIC, "callerID", "<callerID>NaN</callerID>"),
         (NUMERIC, "callerID", "<callerID/>"),

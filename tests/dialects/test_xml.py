@@ -15,13 +15,23 @@ from qbcall.dialects.xml import CLIENT, MAX_INFO_BYTES, MAX_INFO_KEYS, add, chec
 from qbcall.errors import InvalidArgument
 
 
-@pytest.mark.parametrize(
-    "info", [None, [("a", "b")], {"a": 1}, {"a": None}, {"a": b"b"}, {1: "b"}, {"a": {"b": "c"}}]
-)
+@pytest.mark.parametrize("info", [[("a", "b")], {"a": 1}, {"a": None}, {"a": b"b"}, {1: "b"}, {"a": {"b": "c"}}])
 def test_info_that_is_not_text_to_text_is_type_error(info: object) -> None:
     """QB-033: a value that is no text is a TypeError before anything is sent."""
     with pytest.raises(TypeError, match="info"):
         check_info(cast(Info, info))
+
+
+def test_no_info_is_an_empty_one() -> None:
+    """QB-032."""
+    assert check_info(None) == {}
+
+
+def test_checked_info_is_a_copy() -> None:
+    info = {"a": "1"}
+    checked = check_info(info)
+    info["a"] = "\x00"
+    assert checked == {"a": "1"}
 
 
 def test_type_error_names_the_key() -> None:
