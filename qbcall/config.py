@@ -12,11 +12,12 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, Strict, ValidationInfo, field_validator
 
 from qbcall.config_problems import validated
+from qbcall.core.model import User
 from qbcall.core.policy import Policy
+from qbcall.dialects.jid import bare_jid
+from qbcall.errors import ConfigError, Problem
 from qbcall.media.frames import VideoFormat
 
-_BARE_JID = re.compile(r"""[^\s"&'/:<>@]{1,1023}@[^\s"&'/<>@]{1,1023}""")
-"""RFC 7622, sections 3.2 and 3.3.1: what is forbidden in the two parts."""
 _SERVER = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s\[\]:/@]+):(?P<port>[0-9]{1,5})")
 _ICE_URL = re.compile(r"(stuns?|turns?):[^\s/]+")
 _DEFAULTS = Policy()
@@ -62,9 +63,7 @@ class Account(Section):
     @field_validator("jid")
     @classmethod
     def _check_jid(cls, value: str) -> str:
-        if value and not _BARE_JID.fullmatch(value):
-            raise ValueError(f"must be a bare JID such as ann@example.org, not {value!r}")
-        return value.lower()
+        return bare_jid(value) if value else value
 
     @field_validator("server")
     @classmethod
@@ -217,6 +216,17 @@ class Config(Section):
     ice: IceSection = IceSection()
     media: MediaSection = MediaSection()
     log: LogSection = LogSection()
+
+    @property
+    def jid(self) -> User:
+        """The account's user.
+
+        Raises:
+            ConfigError: the account has no JID.
+        """
+        if not self.account.jid:
+            raise ConfigError([Problem("account.jid", "is not set: use --jid, QBCALL_JID or a file", "the defaults")])
+        return User(self.account.jid)
 
     def policy(self) -> Policy:
         """Durations and limits, as the core takes them."""

@@ -39,20 +39,20 @@ def find_password(
         ask: asks for the password of a JID; None: on the terminal, if there is one.
 
     Raises:
-        ConfigError: unreadable or empty file, or no password anywhere.
+        ConfigError: no JID, an unreadable or empty file, or no password anywhere.
     """
-    account = config.account
+    jid, account = config.jid, config.account
     if fd is not None:
         return _from_fd(fd)
     if account.password_file is not None:
         return _from_file(account.password_file)
     if account.password.get_secret_value():
         return account.password
-    found = (stored or _from_keyring)(account.jid) or (ask or _from_terminal)(account.jid)
+    found = (stored or _from_keyring)(jid) or (ask or _from_terminal)(jid)
     if found:
         return SecretStr(found)
-    advice = f"no password for {account.jid}: use --password-file, --password-fd, QBCALL_PASSWORD or a keyring"
-    raise ConfigError([Problem("account.password", advice, "nowhere")])
+    advice = f"no password for {jid}: use --password-file, --password-fd, QBCALL_PASSWORD or a keyring"
+    raise ConfigError([Problem("account.password", advice, "the defaults")])
 
 
 def _from_fd(fd: int) -> SecretStr:

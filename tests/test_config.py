@@ -61,8 +61,8 @@ def test_limits_that_are_no_durations_are_checked_too() -> None:
 @pytest.mark.parametrize(
     ("section", "key", "value", "expected"),
     [
-        ("account", "jid", "ann", "must be a bare JID such as ann@example.org, not 'ann'"),
-        ("account", "jid", "ann@host/phone", "must be a bare JID such as ann@example.org, not 'ann@host/phone'"),
+        ("account", "jid", "ann", "user 'ann' is not a JID: it has no '@' (name@domain)"),
+        ("account", "jid", "ann@", "user 'ann@' is not a JID: the domain after '@' is empty"),
         ("account", "jid", 7, "must be text, not 7"),
         ("account", "server", "host", "must be HOST:PORT with a port from 1 to 65535, not 'host'"),
         ("account", "server", "host:0", "must be HOST:PORT with a port from 1 to 65535, not 'host:0'"),

@@ -1,0 +1,90 @@
+"""`qbcall call`: place one call."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+from qbcall.cli import frame, session
+from qbcall.cli.exit_codes import ExitCode, Outcome
+from qbcall.cli.frame import Setting
+from qbcall.cli.options import (
+    Common,
+    DurationOption,
+    InfoOption,
+    SinkOption,
+    SourceOption,
+    StatsOption,
+    given,
+    parsed_info,
+    with_common,
+)
+from qbcall.cli.verdict import Expectation, verdict
+from qbcall.config import Config
+from qbcall.core.engine import Engine
+from qbcall.core.inputs import CreateCall
+from qbcall.core.model import CallId, CallMedia, MediaKind, User
+from qbcall.dialects.quickblox import QuickBlox
+from qbcall.errors import LinkDown
+
+
+@with_common
+def call(
+    common: Common,
+    *,
+    users: Annotated[
+        list[str], typer.Argument(metavar="USER...", help="JIDs, or user ids of the same QuickBlox app.")
+    ],
+    audio: Annotated[bool, typer.Option("--audio", help="Sound only.")] = False,
+    video: Annotated[bool, typer.Option("--video", help="Picture and sound; the default.")] = False,
+    source: SourceOption = None,
+    sink: SinkOption = None,
+    info: InfoOption = None,
+    duration: DurationOption = None,
+    answer_timeout: Annotated[
+        float | None, typer.Option("--answer-timeout", metavar="S", help="How long a callee may take, 10 to 60 s.")
+    ] = None,
+    stats: StatsOption = None,
+    mute: Annotated[list[MediaKind] | None, typer.Option("--mute", help="Start muted; may be repeated.")] = None,
+    expect: Annotated[
+        Outcome | None, typer.Option("--expect", help="Exit 0 for this outcome, 11 for others.")
+    ] = None,
+) -> None:
+    """Call one to three users, and stay until the call is over."""
+    if audio and video:
+        raise typer.BadParameter("--audio and --video exclude each other")
+    media = CallMedia.AUDIO if audio else CallMedia.VIDEO
+
+    def body(setting: Setting) -> ExitCode:
+        check_callees(setting.config, users, media)
+        return frame.online(common, work)(setting)
+
+    async def work(setting: Setting) -> ExitCode:
+        words = parsed_info(info)
+        async with session.online(setting) as client:
+            placed = await client.call(users, media=media, info=words, mute=mute or ())
+            await session.until_over(placed, duration)
+        return verdict(placed, Expectation(expect), setting.output)
+
+    flags = {
+        "call.answer_timeout": answer_timeout,
+        "call.stats_interval": stats,
+        "media.source": source,
+        "media.sinks": sink,
+    }
+    frame.run(common, body, given(flags))
+
+
+def check_callees(config: Config, names: list[str], media: CallMedia) -> None:
+    """Ask the core, before anything is sent, whether these users can be called.
+
+    Raises:
+        InvalidArgument: one is no user, is oneself, or is named twice; or there are too many.
+    """
+    me = User(config.jid)
+    dialect = QuickBlox(me)
+    wish = CreateCall(call=CallId("check"), callees=tuple(dialect.user(name) for name in names), media=media)
+    with suppress(LinkDown):  # it is not online, which is the last thing that the core minds
+        Engine(me, config.policy(), leads=dialect.leads, jitter=lambda: 0.0).handle(wish, 0.0)

@@ -1,0 +1,358 @@
+"""What programs read on standard output: one JSON object a line (NDJSON). `qbcall schema` prints the JSON Schema."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime
+from typing import Annotated, Literal, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, PlainSerializer, TypeAdapter
+from pydantic import WithJsonSchema as JsonSchema
+
+from qbcall.cli.exit_codes import ExitCode, Outcome
+from qbcall.core import events as ev
+from qbcall.core.model import CallMedia, CallState, DeclineReason, EndReason, MediaKind, PeerState, StatsReport
+
+PeerStateName = Annotated[
+    PeerState,
+    PlainSerializer(lambda state: state.name.lower(), return_type=str),
+    JsonSchema({"enum": [state.name.lower() for state in PeerState if state is not PeerState.COUNT]}),
+]
+ErrorText = Annotated[str, BeforeValidator(lambda error: str(error) or type(error).__name__)]
+
+
+class Line(BaseModel):
+    """One line."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    v: Literal[1] = 1
+    """Version of the lines: another number when a program that reads them has to change."""
+    t: str
+    """When, RFC 3339, UTC, to the millisecond."""
+    mono: float
+    """When, in seconds on a clock that never jumps and starts anywhere."""
+    type: str
+    """What is told."""
+
+
+class HelloLine(Line):
+    """The first line: who writes."""
+
+    type: Literal["hello"] = "hello"
+    qbcall: str
+    python: str
+    aiortc: str
+    slixmpp: str
+
+
+class ExitLine(Line):
+    """The last line, whatever happened."""
+
+    type: Literal["exit"] = "exit"
+    code: ExitCode
+    error: str | None = None
+    """What went wrong, for people."""
+
+
+class LinkOnlineLine(Line):
+    """Logged in."""
+
+    type: Literal["link.online"] = "link.online"
+    device: str
+    """Full JID of this client."""
+
+
+class LinkReconnectingLine(Line):
+    """The chat link broke and is made again."""
+
+    type: Literal["link.reconnecting"] = "link.reconnecting"
+    reason: str
+
+
+class LinkReconnectedLine(Line):
+    """The chat link is back."""
+
+    type: Literal["link.reconnected"] = "link.reconnected"
+
+
+class LinkLostLine(Line):
+    """The chat link is gone for good."""
+
+    type: Literal["link.lost"] = "link.lost"
+    error: ErrorText
+
+
+class CallLine(Line):
+    """About one call."""
+
+    call: str
+    """Name of the call, the same at all participants."""
+
+
+class CallIncomingLine(CallLine):
+    """A call rings here."""
+
+    type: Literal["call.incoming"] = "call.incoming"
+    caller: str
+    callees: tuple[str, ...]
+    media: CallMedia
+    info: dict[str, str]
+
+
+class CallStateLine(CallLine):
+    """The call moved forward."""
+
+    type: Literal["call.state"] = "call.state"
+    old: CallState
+    new: CallState
+
+
+class CallMergedLine(CallLine):
+    """Both called each other: the call `was` goes on as `call`."""
+
+    type: Literal["call.merged"] = "call.merged"
+    was: str
+
+
+class CallRefusedLine(CallLine):
+    """An incoming call was rejected without ringing; no `call.ended` follows."""
+
+    type: Literal["call.refused"] = "call.refused"
+    caller: str
+    reason: DeclineReason
+
+
+class PeerSummary(BaseModel):
+    """How it went with one other user of a call."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    state: PeerStateName
+    end_reason: EndReason | None
+    accepted_ms: float | None
+    """From the beginning of the call until offer and answer were exchanged."""
+    connected_ms: float | None
+    """From the accept until media was connected."""
+    frames: dict[MediaKind, int]
+    """Received and decoded; audio: blocks of samples."""
+    packets_lost: int | None
+    """Of those that the user sent."""
+    bytes_received: int | None
+    bytes_sent: int | None
+    reports: list[JsonValue]
+    """What sinks that check received media found."""
+
+
+class CallEndedLine(CallLine):
+    """The call is over: exactly once for each call."""
+
+    type: Literal["call.ended"] = "call.ended"
+    reason: EndReason
+    outcome: Outcome
+    incoming: bool
+    caller: str
+    media: CallMedia
+    ringing: float | None
+    """Seconds until it was accepted, or ended."""
+    connecting: float | None
+    """Seconds from the accept until media was connected, or it ended; null: never accepted."""
+    connected: float | None
+    """Seconds from then to the end; null: never connected."""
+    peers: dict[str, PeerSummary]
+
+
+class PeerLine(CallLine):
+    """About one other user of a call."""
+
+    peer: str
+    """Bare JID."""
+
+
+class PeerStateLine(PeerLine):
+    """The connection to the user changed."""
+
+    type: Literal["peer.state"] = "peer.state"
+    old: PeerStateName
+    new: PeerStateName
+    detail: str
+    """For people."""
+    reason: EndReason | None = None
+    """With `closed`: why."""
+
+
+class PeerAcceptedLine(PeerLine):
+    """The user accepted."""
+
+    type: Literal["peer.accepted"] = "peer.accepted"
+    info: dict[str, str]
+
+
+class PeerRejectedLine(PeerLine):
+    """The user rejected the call."""
+
+    type: Literal["peer.rejected"] = "peer.rejected"
+    reason: DeclineReason
+    info: dict[str, str]
+
+
+class PeerHungUpLine(PeerLine):
+    """The user hung up."""
+
+    type: Literal["peer.hung_up"] = "peer.hung_up"
+    info: dict[str, str]
+
+
+class PeerNoAnswerLine(PeerLine):
+    """The user did not answer."""
+
+    type: Literal["peer.no_answer"] = "peer.no_answer"
+
+
+class PeerUpdatedLine(PeerLine):
+    """The user told application data."""
+
+    type: Literal["peer.updated"] = "peer.updated"
+    info: dict[str, str]
+
+
+class PeerTrackLine(PeerLine):
+    """Media of this kind comes in."""
+
+    type: Literal["peer.track"] = "peer.track"
+    kind: MediaKind
+
+
+class PeerReconnectingLine(PeerLine):
+    """The connection to the user is lost; the disconnect interval runs."""
+
+    type: Literal["peer.reconnecting"] = "peer.reconnecting"
+
+
+class PeerReconnectedLine(PeerLine):
+    """The connection to the user came back."""
+
+    type: Literal["peer.reconnected"] = "peer.reconnected"
+    gap: float
+    """Seconds without it."""
+
+
+class PeerReconnectFailedLine(PeerLine):
+    """The connection to the user did not come back."""
+
+    type: Literal["peer.reconnect_failed"] = "peer.reconnect_failed"
+
+
+class StatsLine(PeerLine):
+    """A measurement of the connection to the user."""
+
+    type: Literal["stats"] = "stats"
+    report: StatsReport
+
+
+class DeviceLine(Line):
+    """A device that can be a source or sink."""
+
+    type: Literal["device"] = "device"
+    kind: str
+    spec: str
+    """As `--source` and `--sink` take it."""
+    name: str
+
+
+class ConfigLine(Line):
+    """The configuration in force; secrets are masked."""
+
+    type: Literal["config"] = "config"
+    values: dict[str, JsonValue]
+    """By dotted path."""
+    origins: dict[str, str]
+    """By dotted path: the layer that set it."""
+
+
+class DevServerLine(Line):
+    """The development server runs."""
+
+    type: Literal["devserver.ready"] = "devserver.ready"
+    server: str
+    """`HOST:PORT`."""
+    accounts: dict[str, str]
+    """Bare JID -> password."""
+
+
+AnyLine = (
+    HelloLine
+    | ExitLine
+    | LinkOnlineLine
+    | LinkReconnectingLine
+    | LinkReconnectedLine
+    | LinkLostLine
+    | CallIncomingLine
+    | CallStateLine
+    | CallMergedLine
+    | CallRefusedLine
+    | CallEndedLine
+    | PeerStateLine
+    | PeerAcceptedLine
+    | PeerRejectedLine
+    | PeerHungUpLine
+    | PeerNoAnswerLine
+    | PeerUpdatedLine
+    | PeerTrackLine
+    | PeerReconnectingLine
+    | PeerReconnectedLine
+    | PeerReconnectFailedLine
+    | StatsLine
+    | DeviceLine
+    | ConfigLine
+    | DevServerLine
+)
+
+LINES: dict[type[ev.Event], type[Line]] = {
+    ev.LinkOnline: LinkOnlineLine,
+    ev.LinkReconnecting: LinkReconnectingLine,
+    ev.LinkReconnected: LinkReconnectedLine,
+    ev.LinkLost: LinkLostLine,
+    ev.IncomingCall: CallIncomingLine,
+    ev.CallStateChanged: CallStateLine,
+    ev.CallMerged: CallMergedLine,
+    ev.CallRefused: CallRefusedLine,
+    ev.PeerStateChanged: PeerStateLine,
+    ev.PeerAccepted: PeerAcceptedLine,
+    ev.PeerRejected: PeerRejectedLine,
+    ev.PeerHungUp: PeerHungUpLine,
+    ev.PeerNoAnswer: PeerNoAnswerLine,
+    ev.PeerUpdated: PeerUpdatedLine,
+    ev.TrackAdded: PeerTrackLine,
+    ev.PeerReconnecting: PeerReconnectingLine,
+    ev.PeerReconnected: PeerReconnectedLine,
+    ev.PeerReconnectFailed: PeerReconnectFailedLine,
+    ev.Stats: StatsLine,
+}
+"""Class of event, or the nearest one above it -> its line. `CallClosed` has none: `call.ended` says more."""
+
+
+def stamp(mono: float) -> dict[str, object]:
+    """The fields that say when: now; `mono` is the time on the event loop's clock."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return {"t": now.replace("+00:00", "Z"), "mono": round(mono, 3)}
+
+
+def line_of(event: ev.Event, mono: float) -> Line | None:
+    """The line that tells an event; None: it is told otherwise."""
+    model = next((LINES[kind] for kind in type(event).__mro__ if kind in LINES), None)
+    if model is None:
+        return None
+    told = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
+    return model.model_validate(stamp(mono) | told)
+
+
+def schema() -> dict[str, JsonValue]:
+    """JSON Schema (2020-12) of one line."""
+    tagged: TypeAdapter[object] = TypeAdapter(Annotated[AnyLine, Field(discriminator="type")])
+    told = tagged.json_schema(mode="serialization")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A line of qbcall", **told}
+
+
+TYPES = tuple(sorted(str(model.model_fields["type"].default) for model in get_args(AnyLine)))
+"""All values of `type`."""

@@ -1,0 +1,97 @@
+"""A client of the command line: online, and everything it hears is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+from qbcall.cli.frame import Setting
+from qbcall.cli.lines import line_of
+from qbcall.cli.output import Output
+from qbcall.cli.people import described, status
+from qbcall.cli.summary import outcome, summary
+from qbcall.core import events as ev
+from qbcall.errors import CallFailed
+
+if TYPE_CHECKING:
+    from qbcall.call import Call
+    from qbcall.client import Client
+
+REFRESH = 0.5
+"""Seconds between two updates of the status line."""
+
+
+@asynccontextmanager
+async def online(setting: Setting) -> AsyncIterator[Client]:
+    """Log in; everything is told until the client is left.
+
+    Raises:
+        AuthError, ServerUnreachable, InsecureLink: the login failed.
+    """
+    from qbcall.client import Client  # noqa: PLC0415 - a second of imports that `--help` does not need
+
+    client = Client(setting.config)
+    teller = _Teller(client, setting.output)
+    client.on(ev.Event)(teller.tell)
+    showing = asyncio.ensure_future(_show_status(client, setting))
+    try:
+        async with client:
+            yield client
+    finally:
+        await teller.finish()
+        showing.cancel()
+        with suppress(asyncio.CancelledError):
+            await showing
+
+
+async def until_over(call: Call, duration: float | None) -> None:
+    """Wait for the end of a call; hang up `duration` seconds after media was connected."""
+    with suppress(CallFailed):
+        await call.connected()
+    try:
+        async with asyncio.timeout(duration):
+            await call.ended()
+    except TimeoutError:
+        await call.hang_up()
+        await call.ended()
+
+
+class _Teller:
+    """Tells every event as a line to programs and a sentence to people."""
+
+    def __init__(self, client: Client, output: Output) -> None:
+        self._client = client
+        self._output = output
+        self._ending: set[asyncio.Task[None]] = set()
+
+    def tell(self, event: ev.Event) -> None:
+        self._output.line(line_of(event, asyncio.get_running_loop().time()))
+        sentence = described(event)
+        if sentence is not None:
+            self._output.say(sentence)
+        if isinstance(event, ev.CallClosed):
+            call = self._client.calls[event.call]
+            self._ending.add(asyncio.get_running_loop().create_task(self._tell_end(call)))
+
+    async def finish(self) -> None:
+        """Wait until the end of every call was told."""
+        await asyncio.gather(*self._ending)
+
+    async def _tell_end(self, call: Call) -> None:
+        await call.ended()
+        line = summary(call, asyncio.get_running_loop().time())
+        self._output.line(line)
+        seconds = f", connected for {line.connected:.1f} s" if line.connected is not None else ""
+        self._output.say(f"call over: {outcome(call).value}{seconds}")
+
+
+async def _show_status(client: Client, setting: Setting) -> None:
+    """A status line for people, while there is a terminal."""
+    if not setting.output.people.is_terminal or setting.output.quiet:
+        return
+    with setting.output.people.status("logging in ...") as shown:
+        while True:
+            await asyncio.sleep(REFRESH)
+            shown.update(status(client))
