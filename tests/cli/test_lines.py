@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -24,6 +25,7 @@ from qbcall.core.model import (
 from qbcall.errors import ServerUnreachable
 from tests.cli.conftest import VALIDATOR, Line
 
+DOCS = Path(__file__).parent.parent.parent / "docs" / "cli.md"
 CALL = CallId("c1")
 BOB = User("bob@localhost")
 REPORT = StatsReport(
@@ -136,3 +138,8 @@ def test_schema_names_every_type() -> None:
     mapping = told["mapping"]
     assert isinstance(mapping, dict)
     assert tuple(sorted(mapping)) == TYPES
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_every_type_is_documented(name: str) -> None:
+    assert f"`{name}`" in DOCS.read_text(encoding="utf-8")
