@@ -23,6 +23,7 @@ FLOORS = {
     "subscriptions": 4,
     "cli": 6,
     "demo": 6,
+    "demo_board": 6,
     "bots": 6,
     "devserver": 6,
     "__main__": 6,
