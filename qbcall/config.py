@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, Strict, ValidationInfo, field_validator
 
@@ -15,8 +15,11 @@ from qbcall.config_problems import validated
 from qbcall.core.model import User
 from qbcall.core.policy import Policy
 from qbcall.dialects.jid import bare_jid
-from qbcall.errors import ConfigError, Problem
+from qbcall.errors import ConfigError, InvalidArgument, Problem
 from qbcall.media.frames import VideoFormat
+
+if TYPE_CHECKING:
+    from qbcall.adapters.rtc_addresses import IceSettings
 
 _SERVER = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s\[\]:/@]+):(?P<port>[0-9]{1,5})")
 _ICE_URL = re.compile(r"(stuns?|turns?):[^\s/]+")
@@ -136,7 +139,7 @@ class CallSection(_PolicySection):
     """Who may ring: `any`, `jid:PATTERN`, `domain:PATTERN` or a PATTERN of a JID; `*` and `?` as in a shell."""
 
 
-class IceServer(Section):
+class IceServerSection(Section):
     """A STUN or TURN server (W3C WebRTC: RTCIceServer)."""
 
     urls: tuple[str, ...] = Field(min_length=1)
@@ -163,7 +166,7 @@ class IceServer(Section):
 class IceSection(Section):
     """How participants find a path for media."""
 
-    servers: tuple[IceServer, ...] = ()
+    servers: tuple[IceServerSection, ...] = ()
     """STUN and TURN servers: tables of `urls`, `username`, `credential`."""
     addresses: tuple[str, ...] = ()
     """Local addresses or interfaces to offer; empty: all but loopback."""
@@ -231,6 +234,28 @@ class Config(Section):
     def policy(self) -> Policy:
         """Durations and limits, as the core takes them."""
         return Policy(**self.call.model_dump(), **self.link.model_dump())
+
+    def ice_settings(self) -> IceSettings:
+        """How peers find each other, as the adapter takes it.
+
+        Raises:
+            ConfigError: a server cannot be used, or `relay` has no TURN server.
+        """
+        from qbcall.adapters.rtc_addresses import IceServer, IceSettings  # noqa: PLC0415 - loads aiortc
+
+        ice = self.ice
+        try:
+            servers = tuple(
+                IceServer(
+                    urls=server.urls,
+                    username=server.username or None,
+                    credential=server.credential.get_secret_value() or None,
+                )
+                for server in ice.servers
+            )
+            return IceSettings(servers=servers, addresses=ice.addresses, transport_policy=ice.transport_policy)
+        except InvalidArgument as error:
+            raise ConfigError([Problem("ice", str(error), "the configuration")]) from error
 
     def with_password(self, password: SecretStr) -> Config:
         """The same configuration with the password that was found."""

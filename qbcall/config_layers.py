@@ -20,7 +20,6 @@ from pydantic import BaseModel
 from qbcall.config import Account, Config
 from qbcall.config_problems import suggestion, validated
 from qbcall.errors import ConfigError, Problem
-from qbcall.passwords import find_password
 
 DEFAULT = "default"
 """Origin of a value that no layer sets."""
@@ -94,20 +93,6 @@ def load(
     if problems:
         raise ConfigError(problems)
     return Loaded(config, {path: origins.get(path, DEFAULT) for path in leaves(Config)})
-
-
-def load_config(
-    *, flags: Values | None = None, config_file: Path | None = None, account: str | None = None
-) -> Config:
-    """Read all layers and find the password: what programs need.
-
-    See `load` for the arguments, and `passwords.find_password`.
-
-    Raises:
-        ConfigError: with every problem; or there is no JID, or no password.
-    """
-    config = load(flags=flags, config_file=config_file, account=account).config
-    return config.with_password(find_password(config))
 
 
 def leaves(model: type[BaseModel], above: str = "") -> Iterator[str]:

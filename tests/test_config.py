@@ -151,3 +151,22 @@ def test_example_states_every_key_with_its_default_and_meaning() -> None:
         model = type(getattr(Config(), section))
         meaning = " ".join((model.model_fields[key].description or "no description").split())
         assert f"# {meaning}\n{key} = " in text
+
+
+def test_ice_settings_are_those_of_the_adapter() -> None:
+    server = {"urls": ["stun:stun.example.org", "turn:turn.example.org"], "username": "u", "credential": "p"}
+    settings = Config.of(
+        ice={"servers": [server], "addresses": ["127.0.0.1"], "transport_policy": "relay"}
+    ).ice_settings()
+    assert settings.servers[0].urls == ("stun:stun.example.org", "turn:turn.example.org")
+    assert (settings.servers[0].username, settings.servers[0].credential) == ("u", "p")
+    assert (settings.addresses, settings.transport_policy) == (("127.0.0.1",), "relay")
+
+
+def test_no_ice_server_is_the_default() -> None:
+    assert Config().ice_settings().servers == ()
+
+
+def test_relay_without_a_relay_is_refused() -> None:
+    with pytest.raises(ConfigError, match="relay needs a TURN server"):
+        Config.of(ice={"transport_policy": "relay"}).ice_settings()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from qbcall.config_layers import DEFAULT, Loaded, load, load_config
+from qbcall.config_layers import DEFAULT, Loaded, load
 from qbcall.errors import ConfigError
 
 
@@ -238,12 +238,3 @@ def test_paths_of_an_account_are_relative_to_their_file(place: Place) -> None:
     account = place.load(account="work").config.account
     assert account.ca_file == place.user_file.parent / "ca.pem"
     assert account.password_file == place.user_file.parent / "secret"
-
-
-def test_program_gets_the_configuration_with_the_password(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(place.cwd)
-    monkeypatch.setenv("QBCALL_PASSWORD", "secret")
-    config = load_config(flags={"account.jid": "ann@host"})
-    assert (config.jid, config.account.password.get_secret_value()) == ("ann@host", "secret")
-    with pytest.raises(ConfigError, match=r"account\.jid: is not set"):
-        load_config()
