@@ -1,0 +1,263 @@
+"""The peer connections of all calls, on aiortc: carries out what the core asks and tells what happens."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+
+from qbcall.adapters.rtc_addresses import IceServer, IceSettings
+from qbcall.adapters.rtc_peer import PeerConnection
+from qbcall.adapters.rtc_tracks import LocalMedia
+from qbcall.core.effects import (
+    AcceptOffer,
+    AddCandidates,
+    ApplyAnswer,
+    CloseMedia,
+    CreateOffer,
+    MediaEffect,
+    ReadStats,
+)
+from qbcall.core.inputs import (
+    AnswerReady,
+    IceChecking,
+    IceConnected,
+    IceFailed,
+    Input,
+    MediaBroke,
+    MediaFlowing,
+    OfferReady,
+    Post,
+    RemoteTrack,
+    StatsRead,
+)
+from qbcall.core.model import CallId, Epoch, MediaKind, StatsReport, User
+from qbcall.errors import MediaError
+from qbcall.media.frames import Frame
+
+__all__ = ["IceServer", "IceSettings", "RtcMedia"]
+
+log = logging.getLogger("qbcall.adapters.rtc")
+
+FLOW_INTERVAL = 0.5
+"""Seconds between looks for packets that came in; small against the stall timeout."""
+
+Deliver = Callable[[User, Frame], None]
+"""Takes a received frame, on the event loop's thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provided:
+    """What a call sends, and where its received frames go."""
+
+    local: LocalMedia | None
+    deliver: Deliver
+
+
+def _discard(user: User, frame: Frame) -> None:
+    """Nobody wants the frame."""
+
+
+NOTHING = Provided(None, _discard)
+
+
+class RtcMedia:
+    """The peer connections; see `ports.MediaEngine`. Made and used on the event loop's thread."""
+
+    def __init__(self, post: Post, ice: IceSettings, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._post = post
+        self._ice = ice
+        self._clock = clock
+        self._provided: dict[CallId, Provided] = {}
+        self._lanes: dict[tuple[CallId, User, Epoch], Lane] = {}
+        self._last: dict[tuple[CallId, User], StatsReport] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        self._look: asyncio.TimerHandle | None = None
+
+    def provide(self, call: CallId, local: LocalMedia | None, deliver: Deliver) -> None:
+        """Say what is sent in a call, and who takes what is received; before its first offer or answer."""
+        self._provided[call] = Provided(local, deliver)
+
+    def rename(self, was: CallId, now: CallId) -> None:
+        """The call goes on under another id: what was provided for it, and its connections."""
+        if was in self._provided:
+            self._provided[now] = self._provided.pop(was)
+        for key in [key for key in self._lanes if key[0] == was]:
+            lane = self._lanes.pop(key)
+            lane.call = now
+            self._lanes[(now, *key[1:])] = lane
+        for call, peer in [key for key in self._last if key[0] == was]:
+            self._last[(now, peer)] = self._last.pop((call, peer))
+
+    def perform(self, effect: MediaEffect) -> None:
+        """See `ports.MediaEngine`."""
+        key = (effect.call, effect.peer, effect.epoch)
+        if isinstance(effect, (CreateOffer, AcceptOffer)) and key not in self._lanes:
+            provided = self._provided.get(effect.call, NOTHING)
+            make = partial(PeerConnection, self._ice, provided.local, partial(provided.deliver, effect.peer))
+            self._lanes[key] = Lane(effect, self._post, partial(make, clock=self._clock), self._watch)
+        lane = self._lanes.get(key)
+        if lane is None:
+            log.debug("%s for a peer connection that is closed", type(effect).__name__)
+        elif isinstance(effect, CloseMedia):
+            self._close(key)
+        else:
+            lane.perform(effect)
+
+    def latest(self, call: CallId, peer: User) -> StatsReport | None:
+        """A measurement of the connection to a user, the last one if it is closed; None: there was none."""
+        for key, lane in reversed(self._lanes.items()):
+            if key[:2] == (call, peer):
+                return lane.measure(keep=False) or self._last.get((call, peer))
+        return self._last.get((call, peer))
+
+    def release(self, call: CallId) -> None:
+        """See `ports.MediaEngine`."""
+        for key in [key for key in self._lanes if key[0] == call]:
+            self._close(key)
+        for last in [last for last in self._last if last[0] == call]:
+            del self._last[last]
+        self._provided.pop(call, None)
+
+    async def close(self) -> None:
+        """See `ports.MediaEngine`."""
+        for key in list(self._lanes):
+            self._close(key)
+        if self._look is not None:
+            self._look.cancel()
+        while self._closing:
+            await asyncio.wait(self._closing)
+
+    # -- details -----------------------------------------------------------------------------------------------------
+
+    def _close(self, key: tuple[CallId, User, Epoch]) -> None:
+        lane = self._lanes.pop(key)
+        report = lane.measure(keep=False)
+        if report is not None:
+            self._last[key[:2]] = report
+        task = asyncio.get_running_loop().create_task(lane.close(), name=f"qbcall-close-{key[1]}")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    def _watch(self) -> None:
+        """Look for packets as long as anybody is connected."""
+        if self._look is None:
+            self._look = asyncio.get_running_loop().call_later(FLOW_INTERVAL, self._look_for_packets)
+
+    def _look_for_packets(self) -> None:
+        self._look = None
+        connected = [lane.look_for_packets() for lane in self._lanes.values()]
+        if any(connected):
+            self._watch()
+
+
+class Lane:
+    """Carries out the effects of one epoch, one after the other, and posts its facts until it is closed."""
+
+    def __init__(
+        self,
+        first: MediaEffect,
+        post: Post,
+        make: Callable[..., PeerConnection],
+        watch: Callable[[], None],
+    ) -> None:
+        self.call = first.call
+        self._peer, self._epoch = first.peer, first.epoch
+        self._post = post
+        self._make = make
+        self._watch = watch
+        self._open = True
+        self._connected = False
+        self._packets = 0
+        self._connection: PeerConnection | None = None
+        self._effects: asyncio.Queue[MediaEffect | None] = asyncio.Queue()
+        self._task = asyncio.get_running_loop().create_task(self._run(), name=f"qbcall-peer-{first.peer}")
+
+    def perform(self, effect: MediaEffect) -> None:
+        """Carry out an effect once those before it are done; a measurement at once."""
+        if isinstance(effect, ReadStats):
+            self._tell(StatsRead, report=self.measure(keep=True) or StatsReport())
+        else:
+            self._effects.put_nowait(effect)
+
+    def measure(self, *, keep: bool) -> StatsReport | None:
+        """What is known now; None: there is no connection, or its state cannot be read."""
+        try:
+            return None if self._connection is None else self._connection.measure(keep=keep)
+        except Exception:
+            log.warning("statistics cannot be read", exc_info=True)
+            return None
+
+    def look_for_packets(self) -> bool:
+        """Tell if some came in since the last look; False: there is nothing to look for any more."""
+        if self._connected and self._connection is not None:
+            packets = self._connection.packets_received
+            if packets != self._packets or self._connection.idle:
+                self._tell(MediaFlowing)
+            self._packets = packets
+        return self._connected
+
+    async def close(self) -> None:
+        """Post nothing more from now on, and close the connection."""
+        self._open = self._connected = False
+        self._effects.put_nowait(None)
+        await self._task
+        if self._connection is not None:
+            try:
+                await self._connection.close()
+            except Exception:
+                log.warning("a peer connection did not close properly", exc_info=True)
+
+    # -- what the connection tells -----------------------------------------------------------------------------------
+
+    def checking(self) -> None:
+        """See `rtc_peer.Tell`."""
+        self._tell(IceChecking)
+
+    def connected(self, kinds: Iterable[MediaKind]) -> None:
+        """See `rtc_peer.Tell`."""
+        self._tell(IceConnected)
+        for kind in kinds:
+            self._tell(RemoteTrack, kind=kind)
+        self._connected = True
+        self._watch()
+
+    def failed(self) -> None:
+        """See `rtc_peer.Tell`."""
+        self._connected = False
+        self._tell(IceFailed)
+
+    # -- details -----------------------------------------------------------------------------------------------------
+
+    def _tell(self, fact: Callable[..., Input], **fields: object) -> None:
+        if self._open:
+            self._post(fact(call=self.call, peer=self._peer, epoch=self._epoch, **fields))
+
+    async def _run(self) -> None:
+        while (effect := await self._effects.get()) is not None:
+            if not self._open:
+                continue
+            try:
+                await self._carry_out(effect)
+            except Exception as error:
+                log.debug("%s failed", type(effect).__name__, exc_info=True)
+                known = isinstance(error, MediaError)
+                self._tell(MediaBroke, error=str(error) if known else f"{type(effect).__name__} failed: {error!r}")
+
+    async def _carry_out(self, effect: MediaEffect) -> None:
+        if self._connection is None:
+            self._connection = self._make(tell=self)
+        match effect:
+            case CreateOffer():
+                self._tell(OfferReady, offer=await self._connection.offer(effect.media))
+                self._connection.watch()
+            case AcceptOffer():
+                self._tell(AnswerReady, answer=await self._connection.answer(effect.media, effect.offer))
+                self._connection.watch()
+            case ApplyAnswer():
+                await self._connection.apply(effect.answer)
+            case AddCandidates():
+                await self._connection.add(effect.candidates)

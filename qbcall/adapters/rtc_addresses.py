@@ -1,0 +1,172 @@
+"""Which network addresses a peer connection offers, and which of the peer's it tries.
+
+aioice offers every address of the machine but 127.0.0.1. qbcall lets the user say which: one name of aioice is
+replaced here, `aioice.ice.get_host_addresses`, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import inspect
+import ipaddress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+import aioice.ice
+import ifaddr
+from aiortc import RTCIceCandidate
+from aiortc.rtcicetransport import parse_stun_turn_uri
+from aiortc.sdp import candidate_from_sdp
+
+from qbcall.errors import InvalidArgument
+
+MAX_CANDIDATES = 20
+"""Addresses of one peer that are tried: each costs packets to wherever it points, so a peer must not name many."""
+TRANSPORT_POLICIES = ("all", "relay")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IceServer:
+    """A STUN or TURN server (W3C WebRTC: RTCIceServer).
+
+    Raises:
+        InvalidArgument: an URL is none of STUN (RFC 7064) or TURN (RFC 7065).
+    """
+
+    urls: tuple[str, ...]
+    """E.g. `stun:stun.example.org`, `turn:turn.example.org:3478?transport=tcp`."""
+    username: str | None = None
+    """TURN only."""
+    credential: str | None = None
+    """The password; TURN only."""
+
+    def __post_init__(self) -> None:
+        for url in self.urls:
+            try:
+                parse_stun_turn_uri(url)
+            except ValueError as error:
+                raise InvalidArgument(f"urls: {url!r} is no URL of a STUN or TURN server: {error}") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IceSettings:
+    """How peers find each other. The first STUN and the first TURN server are used.
+
+    Raises:
+        InvalidArgument: the transport policy is unknown, or needs a TURN server and there is none.
+    """
+
+    servers: tuple[IceServer, ...] = ()
+    """None: peers must reach each other directly."""
+    addresses: tuple[str, ...] = ()
+    """Local addresses, or names of network interfaces, that are offered; empty: all but loopback."""
+    transport_policy: str = "all"
+    """`all`, or `relay`: only through TURN servers (W3C WebRTC: RTCIceTransportPolicy)."""
+
+    def __post_init__(self) -> None:
+        if self.transport_policy not in TRANSPORT_POLICIES:
+            raise InvalidArgument(f"transport_policy must be all or relay, not {self.transport_policy!r}")
+        relays = [url for server in self.servers for url in server.urls if url.startswith("turn")]
+        if self.transport_policy == "relay" and not relays:
+            raise InvalidArgument("transport_policy relay needs a TURN server in servers")
+
+
+def local_addresses(settings: IceSettings) -> list[str]:
+    """The addresses that are offered now, without those that the machine does not have."""
+    with offering(settings.addresses):
+        return aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=True)
+
+
+@contextmanager
+def offering(addresses: tuple[str, ...]) -> Iterator[None]:
+    """Within this context, and in tasks made in it, only these are offered; empty: what aioice chooses by itself."""
+    token = _offered.set(addresses)
+    try:
+        yield
+    finally:
+        _offered.reset(token)
+
+
+class CandidateFilter:
+    """Lets through those of one peer's candidates that are worth trying, each once."""
+
+    def __init__(self, *, loopback: bool) -> None:
+        self.ignored = 0
+        """Candidates that were not let through, without repetitions."""
+        self._loopback = loopback
+        self._seen: set[tuple[str, int]] = set()
+
+    def admit(self, text: str) -> RTCIceCandidate | None:
+        """The candidate in `candidate:…` (RFC 8839, section 5.1), if it is to be tried.
+
+        Not tried: TCP and RTCP's own component, which are not offered here either; names (those of mDNS would be
+        asked for in the local network, and such a peer finds this side by itself); addresses that are no peer's:
+        unspecified, multicast, broadcast, and loopback unless this side offers its own.
+        """
+        try:
+            candidate = candidate_from_sdp(text.partition("candidate:")[2])
+            admitted = self._is_usable(candidate)
+        except (ValueError, AssertionError):
+            admitted = False
+        if not admitted:
+            self.ignored += 1
+            return None
+        where = (candidate.ip, candidate.port)
+        if where in self._seen:
+            return None
+        if len(self._seen) >= MAX_CANDIDATES:
+            self.ignored += 1
+            return None
+        self._seen.add(where)
+        return candidate
+
+    def _is_usable(self, candidate: RTCIceCandidate) -> bool:
+        address = ipaddress.ip_address(candidate.ip)
+        return (
+            candidate.protocol.lower() == "udp"
+            and candidate.component == 1
+            and 0 < candidate.port < 65536
+            and 0 <= candidate.priority < 2**32
+            and candidate.type in ("host", "srflx", "relay")
+            and not (address.is_unspecified or address.is_multicast or candidate.ip == "255.255.255.255")
+            and (self._loopback or not address.is_loopback)
+        )
+
+
+_offered: ContextVar[tuple[str, ...]] = ContextVar("qbcall_offered_addresses", default=())
+_all_but_loopback = aioice.ice.get_host_addresses
+
+
+def _chosen(use_ipv4: bool, use_ipv6: bool) -> list[str]:
+    """Replaces aioice's choice: the addresses of the present context."""
+    wanted = _offered.get()
+    if not wanted:
+        return _all_but_loopback(use_ipv4, use_ipv6)
+    allowed = {4: use_ipv4, 6: use_ipv6}
+    return [one for one in _resolve(wanted) if allowed[ipaddress.ip_address(one).version]]
+
+
+def _resolve(wanted: Iterable[str]) -> list[str]:
+    """Addresses as they are, and those of the named interfaces."""
+    interfaces: dict[str, list[str]] = {}
+    for adapter in ifaddr.get_adapters():
+        texts = (ip.ip if isinstance(ip.ip, str) else ip.ip[0] for ip in adapter.ips if ip.is_IPv4 or not ip.ip[2])
+        interfaces.setdefault(adapter.name, []).extend(texts)
+    found = [address for one in wanted for address in interfaces.get(one, [one])]
+    return [one for one in dict.fromkeys(found) if _is_address(one)]
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+# aioice has no setting for its addresses. A release that renames or changes the function must be noticed here and at
+# once, not by a machine that offers addresses it was told to keep to itself.
+if list(inspect.signature(_all_but_loopback).parameters) != ["use_ipv4", "use_ipv6"]:
+    raise ImportError("aioice.ice.get_host_addresses is not as in aioice 0.13: qbcall cannot choose local addresses")
+aioice.ice.get_host_addresses = _chosen

@@ -1,0 +1,270 @@
+"""One peer connection: from its offer or answer to its end. What happens is told through a `Tell`."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from aiortc import (
+    MediaStreamTrack,
+    RTCConfiguration,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
+from aiortc.codecs import get_capabilities
+from aiortc.exceptions import OperationError
+from aiortc.rtcconfiguration import RTCIceTransportPolicy
+
+from qbcall.adapters import rtc_sdp
+from qbcall.adapters.rtc_addresses import CandidateFilter, IceSettings, local_addresses, offering
+from qbcall.adapters.rtc_stats import (
+    Codec,
+    ReceivedPackets,
+    ReceivedStream,
+    SentStream,
+    candidate_types,
+    kinds_of,
+    packets_received,
+    with_rates,
+)
+from qbcall.adapters.rtc_tracks import IncomingTrack, LocalMedia, OutgoingTrack, outlet
+from qbcall.core.model import CallMedia, Candidate, Description, MediaKind, StatsReport
+from qbcall.errors import NegotiationError
+from qbcall.media.frames import Frame
+
+PREFERRED = ("video/vp8", "video/rtx", "video/h264", "audio/opus")
+"""The best first: every WebRTC client has VP8 and Opus, QuickBlox's browsers send VP8 (RFC 7742, RFC 7874)."""
+CODECS = {
+    kind: sorted(
+        get_capabilities(kind.value).codecs,
+        key=lambda codec: PREFERRED.index(codec.mimeType.lower()) if codec.mimeType.lower() in PREFERRED else 9,
+    )
+    for kind in MediaKind
+}
+
+
+class Tell(Protocol):
+    """Who is told what happens; each at most once, except the last."""
+
+    def checking(self) -> None:
+        """ICE looks for a path."""
+
+    def connected(self, kinds: Iterable[MediaKind]) -> None:
+        """ICE and DTLS are done; media of these kinds is received."""
+
+    def failed(self) -> None:
+        """No path was found, or the transport ended."""
+
+
+class PeerConnection:
+    """One aiortc peer connection with what is sent and received over it."""
+
+    def __init__(
+        self,
+        ice: IceSettings,
+        local: LocalMedia | None,
+        deliver: Callable[[Frame], None],
+        tell: Tell,
+        clock: Callable[[], float],
+    ) -> None:
+        self._ice = ice
+        self._local = local
+        self._deliver = deliver
+        self._tell = tell
+        self._told: set[str] = set()
+        self._clock = clock
+        self._before = (clock(), StatsReport())
+        self._remote: rtc_sdp.Remote | None = None
+        self._described = False
+        self._outgoing: dict[str, OutgoingTrack] = {}
+        self._incoming: dict[str, IncomingTrack] = {}
+        self._packets: dict[str, ReceivedPackets] = {}
+        self._candidates = CandidateFilter(loopback=_any_loopback(local_addresses(ice)))
+        self._pc = RTCPeerConnection(
+            RTCConfiguration(
+                iceServers=[RTCIceServer(list(one.urls), one.username, one.credential) for one in ice.servers],
+                iceTransportPolicy=RTCIceTransportPolicy(ice.transport_policy),
+            )
+        )
+        self._pc.on("track", self._take)
+        self._pc.on("connectionstatechange", self._observe)
+        self._pc.on("iceconnectionstatechange", self._observe)
+
+    async def offer(self, media: CallMedia) -> Description:
+        """Our offer; a kind that is not sent is offered to be received."""
+        for kind in media.kinds:
+            self._add(kind)
+        return await self._describe(await self._pc.createOffer())
+
+    async def answer(self, media: CallMedia, offer: Description) -> Description:
+        """Our answer to the peer's offer; what the call is not about is rejected in it.
+
+        Raises:
+            NegotiationError: the offer cannot be read or used.
+        """
+        remote = rtc_sdp.read_offer(offer.sdp, media.kinds, self._admit)
+        for kind in remote.kinds:
+            self._add(kind)
+        await self._use(remote, "offer")
+        answer = await self._describe(await self._pc.createAnswer())
+        return Description(remote.complete(answer.sdp))
+
+    async def apply(self, answer: Description) -> None:
+        """Use the peer's answer.
+
+        Raises:
+            NegotiationError: it cannot be read or used.
+        """
+        await self._use(rtc_sdp.read_answer(answer.sdp, self._pc.localDescription.sdp, self._admit), "answer")
+
+    def watch(self) -> None:
+        """From now on tell what happens: our offer or answer is on its way."""
+        self._described = True
+        self._observe()
+
+    async def add(self, candidates: Iterable[Candidate]) -> None:
+        """Try more of the peer's addresses; bad ones are counted, not used."""
+        for one in candidates:
+            mid = self._remote.transport_of(one.mid, one.line) if self._remote else None
+            admitted = self._candidates.admit(one.candidate) if mid is not None else None
+            if admitted is not None:
+                admitted.sdpMid = mid
+                await self._pc.addIceCandidate(admitted)
+
+    def measure(self, *, keep: bool) -> StatsReport:
+        """The state now; rates are over the time since the last one that was kept."""
+        at, before = self._before
+        now, report = self._clock(), self._read()
+        if keep:
+            self._before = now, report
+        return with_rates(report, before, now - at)
+
+    @property
+    def packets_received(self) -> int:
+        """Everything that came in over the peer's transports but ICE's own packets."""
+        return packets_received(self._pc.getReceivers())
+
+    @property
+    def idle(self) -> bool:
+        """Whether it was agreed that nothing is sent in either direction: then no packets are no loss."""
+        return all(one.currentDirection in (None, "inactive") for one in self._pc.getTransceivers())
+
+    async def close(self) -> None:
+        """Close it; what is sent to other peers goes on."""
+        for track in self._outgoing.values():
+            track.stop()
+        await self._pc.close()
+        for incoming in self._incoming.values():
+            await incoming.close()
+
+    # -- details -----------------------------------------------------------------------------------------------------
+
+    def _add(self, kind: MediaKind) -> None:
+        source = outlet(self._local, kind)
+        if source is None:
+            transceiver = self._pc.addTransceiver(kind.value, "recvonly")
+        else:
+            self._outgoing[kind.value] = OutgoingTrack(kind, source)
+            transceiver = self._pc.addTransceiver(self._outgoing[kind.value], "sendrecv")
+        transceiver.setCodecPreferences(CODECS[kind])
+
+    async def _describe(self, ours: RTCSessionDescription) -> Description:
+        with offering(self._ice.addresses):
+            await self._pc.setLocalDescription(ours)
+        sdp = self._pc.localDescription.sdp
+        if "a=candidate:" not in sdp:
+            wanted = ", ".join(self._ice.addresses) or "all but loopback"
+            raise NegotiationError(f"this machine has no address to offer (wanted: {wanted})")
+        return Description(sdp)
+
+    async def _use(self, remote: rtc_sdp.Remote, type_: str) -> None:
+        try:
+            await self._pc.setRemoteDescription(RTCSessionDescription(remote.text, type_))
+        except OperationError:
+            raise NegotiationError(_no_common_codec(remote.text)) from None
+        except Exception as error:  # aiortc checks little: whatever a stranger writes may break it anywhere
+            raise NegotiationError(f"the {type_} cannot be used: {str(error) or type(error).__name__}") from error
+        self._remote = remote
+
+    def _admit(self, candidate: str) -> bool:
+        return self._candidates.admit(candidate) is not None
+
+    def _take(self, track: MediaStreamTrack) -> None:
+        transceiver = next(one for one in self._pc.getTransceivers() if one.receiver.track is track)
+        self._packets[track.kind] = ReceivedPackets(transceiver.receiver)
+        self._incoming[track.kind] = IncomingTrack(track, self._deliver)
+
+    def _observe(self) -> None:
+        if not self._described:
+            return
+        if self._pc.iceConnectionState == "checking" and self._is_new("checking"):
+            self._tell.checking()
+        state = self._pc.connectionState
+        if state == "connected" and self._is_new("connected"):
+            self._before = self._clock(), StatsReport()
+            self._tell.connected([incoming.kind for incoming in self._incoming.values()])
+        if state in ("failed", "closed") and self._is_new("failed"):
+            self._tell.failed()
+
+    def _is_new(self, what: str) -> bool:
+        new = what not in self._told
+        self._told.add(what)
+        return new
+
+    def _read(self) -> StatsReport:
+        sent, received = self._sent(), self._received()
+        transport = next((one.transport.transport for one in self._pc.getReceivers()), None)
+        local, remote = (None, None) if transport is None else candidate_types(transport)
+        return StatsReport(
+            round_trip=next((stream.round_trip for stream in sent if stream.round_trip is not None), None),
+            local_candidate=local,
+            remote_candidate=remote,
+            sent=kinds_of(sent),
+            received=kinds_of(received),
+        )
+
+    def _sent(self) -> list[SentStream]:
+        theirs = _codecs(self._remote.text if self._remote else None)
+        return [
+            SentStream(one, self._outgoing[one.kind].count, _used_codec(MediaKind(one.kind), theirs))
+            for one in self._pc.getTransceivers()
+            if one.kind in self._outgoing and one.currentDirection in ("sendrecv", "sendonly")
+        ]
+
+    def _received(self) -> list[ReceivedStream]:
+        ours = _codecs(self._pc.localDescription.sdp)
+        return [
+            ReceivedStream(one, self._incoming[one.kind].count, self._packets[one.kind], ours.get(one.kind, {}))
+            for one in self._pc.getTransceivers()
+            if one.kind in self._incoming and one.currentDirection in ("sendrecv", "recvonly")
+        ]
+
+
+def _codecs(sdp: str | None) -> dict[str, dict[int, Codec]]:
+    """What each kind of section names in `a=rtpmap`, by payload type."""
+    sections = rtc_sdp.parse(sdp).sections if sdp else []
+    return {
+        section.kind: {number: Codec(name, rate) for number, name, rate in section.codecs} for section in sections
+    }
+
+
+def _used_codec(kind: MediaKind, theirs: dict[str, dict[int, Codec]]) -> Codec | None:
+    """What aiortc sends: the first of our preferred codecs that the peer names."""
+    named = {codec.name.lower(): codec for codec in theirs.get(kind.value, {}).values()}
+    ours = (codec.mimeType.lower().partition("/")[2] for codec in CODECS[kind])
+    return next((named[name] for name in ours if name in named and name != "rtx"), None)
+
+
+def _no_common_codec(remote: str) -> str:
+    theirs = "; ".join(
+        f"{kind} {', '.join(dict.fromkeys(codec.name for codec in codecs.values())) or 'nothing'}"
+        for kind, codecs in _codecs(remote).items()
+    )
+    ours = ", ".join(dict.fromkeys(codec.mimeType.partition("/")[2] for kind in MediaKind for codec in CODECS[kind]))
+    return f"no common codec: the peer offers {theirs}; this side has {ours.replace(', rtx', '')}"
+
+
+def _any_loopback(addresses: Iterable[str]) -> bool:
+    return any(ipaddress.ip_address(one).is_loopback for one in addresses)

@@ -1,0 +1,1 @@
+"""Adapters: the chat link and the media."""
