@@ -77,12 +77,13 @@ class Engine:
             case MediaFact():
                 if (session := self.sessions.get(what.call)) is not None:
                     session.fact(what, self._now)
+                    self._forget_closed(session)
             case GoOffline():
                 for call in tuple(self.sessions):
                     self._command(HangUp(call=call))
                 self.link.region.feed(what)
             case GoOnline() | LinkUp() | LinkBroke():
-                self.link.region.feed(what)
+                self._hear_link(what)
         return self._taken()
 
     def advance(self, now: float) -> list[Effect]:
@@ -107,6 +108,8 @@ class Engine:
 
     def _create(self, what: CreateCall) -> None:
         self._check_callees(what.callees)
+        if what.call in self.sessions or what.call in self._ended:
+            raise InvalidArgument(f"call: {what.call} is the id of another call")
         if not self.link.online:
             raise LinkDown("the chat is not connected: log in before calling")
         head = CallHead(call=what.call, caller=self.me, callees=what.callees, media=what.media)
@@ -143,6 +146,14 @@ class Engine:
         session.command(what, self._now)
         self._forget_closed(session)
 
+    def _hear_link(self, what: GoOnline | LinkUp | LinkBroke) -> None:
+        state = self.link.region.state.value
+        if self.link.region.feed(what):
+            return
+        if isinstance(what, GoOnline):
+            raise InvalidState(f"log in: the chat link is {state} already")
+        self._drop(f"{type(what).__name__} while the chat link is {state}")
+
     # -- signals -----------------------------------------------------------------------------------------------------
 
     def _arrived(self, what: Arrived) -> None:
@@ -166,15 +177,13 @@ class Engine:
 
     def _invited(self, sender: User, device: Device, invite: Invite) -> None:
         head = invite.head
-        for rule, why in INVITATIONS:
-            if not rule(self, sender, head):
-                self._drop(why, sender)
-                return
         crossing = self._crossing(sender, head)
         if crossing is not None and self._leads(self.me, sender):
             self._drop("an invitation that crossed this user's own, which goes on", sender)
         elif crossing is not None:
             self._merge(crossing, device, invite)
+        elif (why := next((why for rule, why in INVITATIONS if not rule(self, sender, head)), None)) is not None:
+            self._drop(why, sender)
         elif (reason := self._refusal(head)) is not None:
             self._refuse(sender, head, reason)
         else:
@@ -193,11 +202,15 @@ class Engine:
         self._put(Emit(ev.CallRefused(call=head.call, caller=head.caller, reason=reason)))
 
     def _crossing(self, sender: User, head: CallHead) -> Session | None:
-        """This user's own call to the sender, if both call each other, alone, at the same time."""
+        """This user's own call to the sender, if both call each other, alone, about the same, at the same time.
+
+        Whom this user calls is welcome, whatever the policy says. Sound only and picture are not the same: nobody is
+        seen who asked for sound only.
+        """
         if not self.policy.answer_glare or head.caller != sender or head.callees != (self.me,):
             return None
         for session in self.sessions.values():
-            mine = not session.incoming and session.head.callees == (sender,)
+            mine = not session.incoming and session.head.callees == (sender,) and session.head.media is head.media
             if mine and session.state is CallState.PENDING:
                 return session
         return None
@@ -249,7 +262,7 @@ class Engine:
         self.link.now = self._now
         self.link.policy = self.policy
 
-    def _drop(self, why: str, sender: User) -> None:
+    def _drop(self, why: str, sender: User | None = None) -> None:
         self._put(Drop(why=why, sender=sender))
 
     def _put(self, effect: Effect) -> None:

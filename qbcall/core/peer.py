@@ -34,6 +34,7 @@ from qbcall.core.inputs import (
     IceConnected,
     IceFailed,
     MediaBroke,
+    MediaFact,
     MediaFlowing,
     OfferReady,
     RejectCall,
@@ -75,7 +76,7 @@ from qbcall.core.signals import (
 )
 
 MAX_CANDIDATES = 50
-"""Candidates of one peer that are kept before they can be used; a client has rarely more than 10."""
+"""Candidates of one peer that are used; a client has rarely more than 10."""
 
 
 # -- inputs from the call itself -------------------------------------------------------------------------------------
@@ -147,12 +148,15 @@ class Peer:
         self.end_reason: EndReason | None = None
         self.speaker: Device | None = None
         """Device that sent the present signal."""
+        self.doubt: End | None = None
+        """A hang-up that came from another device than the one that takes part."""
         self._media_open = False
         self._offer: Description | None = None
         self._invite: Invite | None = None
         self._accept: Accept | None = None
         self._agreed = False
         self._candidates: list[Candidate] = []
+        self._heard_candidates = 0
         self._tracks: set[MediaKind] = set()
         self._path_broken = False
         self._detail = ""
@@ -215,12 +219,16 @@ class Peer:
 
     def hear(self, device: Device, signal: Signal) -> None:
         """A signal of this user arrived."""
-        if self.over and isinstance(signal, (Invite, Accept)):
-            self.room.transmit(self.user, self.farewell)
+        if self.over:
+            if isinstance(signal, (Invite, Accept)):
+                self.room.transmit(self.user, self.farewell)
             return
         self.speaker = device
-        if not self.feed(signal):
-            self.drop(f"{type(signal).__name__} in state {self.state.name}")
+        self._expect(signal)
+
+    def learn(self, fact: MediaFact) -> None:
+        """A fact about the present peer connection."""
+        self._expect(fact)
 
     def drop(self, why: str) -> None:
         """Something that makes no sense here."""
@@ -338,10 +346,12 @@ class Peer:
 
     def keep_candidates(self, what: Candidates) -> None:
         """Too early to use them."""
-        room = MAX_CANDIDATES - len(self._candidates)
+        room = MAX_CANDIDATES - self._heard_candidates
         if len(what.candidates) > room:
             self.drop(f"more than {MAX_CANDIDATES} candidates")
-        self._candidates.extend(what.candidates[:room])
+        some = what.candidates[:room]
+        self._heard_candidates += len(some)
+        self._candidates.extend(some)
 
     def add_candidates(self, what: Candidates) -> None:
         """More paths to try."""
@@ -400,6 +410,15 @@ class Peer:
         self.end_reason = EndReason.REMOTE_HUNG_UP
         self.emit(ev.PeerHungUp(call=self._call, peer=self.user, info=what.info))
 
+    def doubt_end(self, what: End) -> None:
+        """Another device of the user hung up: one that accepted too late, or the same one under a new name."""
+        self.doubt = what
+
+    def believe_end(self, what: StallDue) -> None:
+        """After the hang-up of another device no packet came any more: it was the one that took part."""
+        assert self.doubt is not None, "guarded by in_doubt"
+        self.hung_up(self.doubt)
+
     def leave(self, what: HangUp) -> None:
         """This user left."""
         self.end_reason = EndReason.HUNG_UP
@@ -424,8 +443,7 @@ class Peer:
         self._detail = what.error if isinstance(what, MediaBroke) else FAILURES[type(what)]
         if self.has_offer and not self.answered:
             reason = DeclineReason.UNSUPPORTED
-            info = {"reason": self._detail[:200]}
-            self.room.transmit(self.user, Decline(call=self._call, reason=reason, info=info))
+            self.room.transmit(self.user, Decline(call=self._call, reason=reason))
         elif self.dialled or self.answered:
             self.room.transmit(self.user, self.farewell)
 
@@ -444,7 +462,13 @@ class Peer:
     def _call(self) -> CallId:
         return self.room.head.call
 
+    def _expect(self, what: object) -> None:
+        state = self.state
+        if not self.feed(what):
+            self.drop(f"{type(what).__name__} in state {state.name}")
+
     def _open(self) -> None:
+        self._close()
         self.epoch = Epoch(self.epoch + 1)
         self._media_open = True
 
@@ -542,9 +566,24 @@ def media_failed(peer: Peer, what: object) -> bool:
     return peer.end_reason is EndReason.MEDIA_FAILED
 
 
-def may_decline(peer: Peer, what: object) -> bool:
-    """Before the accept any device may; after it only the one that accepted (a late reject of another is noise)."""
+def takes_part(peer: Peer, what: object) -> bool:
+    """Until one device of the user is known to take part, each may speak for them."""
     return peer.device is None or peer.device == peer.speaker
+
+
+def in_doubt(peer: Peer, what: object) -> bool:
+    """Another device of the user hung up."""
+    return peer.doubt is not None
+
+
+def is_connected(watch: Reconnection, what: object) -> bool:
+    """The connection took the packets as a sign of life; after a failure they are none."""
+    return watch.peer.state is PeerState.CONNECTED
+
+
+def is_lost(watch: Reconnection, what: object) -> bool:
+    """The connection did not end over it."""
+    return watch.peer.state in {PeerState.DISCONNECTED, PeerState.FAILED}
 
 
 # -- the tables ------------------------------------------------------------------------------------------------------
@@ -573,7 +612,7 @@ CONNECTION = table(
     on(P.PENDING, AnswerDue, P.NO_ANSWER, Peer.not_answered),
     on(P.PENDING, Candidates, stay, Peer.keep_candidates),
     on((P.PENDING, *SETTING_UP), MediaBroke, P.FAILED, Peer.fail),
-    on(P.CONNECTING, AnswerReady, stay, Peer.send_accept),
+    on(SETTING_UP, AnswerReady, stay, Peer.send_accept),
     on(P.CONNECTING, IceChecking, P.CHECKING),
     on(SETTING_UP, IceConnected, P.CONNECTED),
     on(SETTING_UP, IceFailed, P.FAILED, Peer.fail),
@@ -583,6 +622,7 @@ CONNECTION = table(
     on((P.CONNECTED, P.DISCONNECTED, P.FAILED), RemoteTrack, stay, Peer.add_track),
     on(P.CONNECTED, MediaFlowing, stay, Peer.heard),
     on(P.CONNECTED, IceFailed, stay, Peer.note_broken_path),
+    on(P.CONNECTED, StallDue, P.HANG_UP, Peer.believe_end, when=in_doubt),
     on(P.CONNECTED, StallDue, P.FAILED, when=path_broken),
     on(P.CONNECTED, StallDue, P.DISCONNECTED),
     on(P.CONNECTED, StatsDue, stay, Peer.read_stats),
@@ -592,19 +632,19 @@ CONNECTION = table(
     on((P.DISCONNECTED, P.FAILED), GaveUp, P.DISCONNECT_TIMEOUT, Peer.say_goodbye),
     on(LIVE, Update, stay, Peer.hear_update),
     on(UP, SendUpdate, stay, Peer.send_update),
-    on(LIVE, Decline, P.REJECTED, Peer.rejected, when=may_decline),
-    on(LIVE, End, P.HANG_UP, Peer.hung_up),
+    on(LIVE, Decline, P.REJECTED, Peer.rejected, when=takes_part),
+    on((*SETTING_UP, P.CONNECTED), End, P.HANG_UP, Peer.hung_up, when=takes_part),
+    on(P.CONNECTED, End, stay, Peer.doubt_end),
+    on((P.NEW, P.PENDING, P.DISCONNECTED, P.FAILED), End, P.HANG_UP, Peer.hung_up),
     on(P.NEW, HangUp, P.CLOSED, Peer.forget),
     on((P.PENDING, *UP), HangUp, P.CLOSED, Peer.leave),
     on(P.PENDING, RejectCall, P.CLOSED, Peer.decline),
     on(P.PENDING, Abandon, P.CLOSED, Peer.miss),
     on(ENDED, Settle, P.CLOSED),
     on(P.FAILED, Settle, P.CLOSED, when=media_failed),
-    ignored(LIVE, Settle, because="nothing follows"),
-    ignored(P.NEW, SendUpdate, because="nobody was called yet"),
-    ignored(P.PENDING, SendUpdate, because="the user is not in the call yet"),
     ignored(UP, Accept, because="a repetition, or another device of the user; the first one takes part"),
-    ignored(UP, Decline, because="a late reject of another device of the user; the first one takes part"),
+    ignored((P.PENDING, *UP), Decline, because="of another device of the user; the first one takes part"),
+    ignored(SETTING_UP, End, because="of another device of the user; the first one takes part"),
     ignored(UP, Invite, because="the answer is being made, or this side's own offer was accepted"),
     ignored(P.CHECKING, IceChecking, because="QuickBlox tells a state once"),
     ignored((P.CONNECTED, P.DISCONNECTED, P.FAILED), IceChecking, IceConnected, because="ICE re-nominates"),
@@ -623,8 +663,8 @@ CONNECTION = table(
 R = ReconnectionState
 RECONNECTION = table(
     "RECONNECTION",
-    on(R.STABLE, StallDue, R.RECONNECTING, Reconnection.begin),
-    on(R.RECONNECTING, MediaFlowing, R.STABLE, Reconnection.succeed),
+    on(R.STABLE, StallDue, R.RECONNECTING, Reconnection.begin, when=is_lost),
+    on(R.RECONNECTING, MediaFlowing, R.STABLE, Reconnection.succeed, when=is_connected),
     on(R.RECONNECTING, DisconnectDue, R.FAILED, Reconnection.give_up),
     timers={R.RECONNECTING: (DisconnectDue,)},
 )

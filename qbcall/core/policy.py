@@ -30,6 +30,9 @@ RANGES = {
 }
 """Answer, dialing and disconnect interval: QuickBlox iOS "Basic" page and QBRTCConfig's header; the rest is ours."""
 
+SHORTEST_STATS = 0.1
+"""Seconds; measuring more often only costs time."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
@@ -47,7 +50,7 @@ class Policy:
     disconnect_timeout: float = 30.0
     """How long a lost peer may take to come back. At least 10 (QuickBlox: disconnectTimeInterval)."""
     stats_interval: float = 0.0
-    """How often statistics are told; 0: never (QuickBlox: statsReportTimeInterval)."""
+    """How often statistics are told: 0.1 and more; 0: never (QuickBlox: statsReportTimeInterval)."""
     connect_timeout: float = 30.0
     """How long an accepted call may take to find a path for media."""
     stall_timeout: float = 3.0
@@ -72,6 +75,10 @@ class Policy:
     def __post_init__(self) -> None:
         for name, limits in RANGES.items():
             check_range(name, getattr(self, name), limits)
+        if 0 < self.stats_interval < SHORTEST_STATS:
+            raise InvalidArgument(
+                f"stats_interval must be 0 (never) or at least {SHORTEST_STATS:g} s, not {self.stats_interval:g}"
+            )
         for name, low, high in (("max_participants", 2, 4), ("max_calls", 1, 1000)):
             value = getattr(self, name)
             if type(value) is not int:

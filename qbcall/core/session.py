@@ -16,7 +16,7 @@ from qbcall.core.inputs import (
     StartCall,
     Timer,
 )
-from qbcall.core.machine import Due, Region, ignored, on, stay, table
+from qbcall.core.machine import Due, Region, on, stay, table
 from qbcall.core.model import CallHead, CallState, Device, EndReason, Info, Leads, PeerState, User
 from qbcall.core.peer import Abandon, Merge, Peer, Reconnection, Ring, Settle
 from qbcall.core.policy import Policy
@@ -102,7 +102,7 @@ class Session:
         self.now = now
         peer = self.peers.get(what.peer)
         if peer is not None and peer.concerns(what.epoch):
-            peer.feed(what)
+            peer.learn(what)
             self.settle()
 
     def merge(self, device: Device, invite: Invite, now: float) -> None:
@@ -111,6 +111,7 @@ class Session:
         (peer,) = self.peers.values()
         peer.withdraw()
         was, self.head = self.head.call, invite.head
+        self.last_words = End(call=self.head.call)
         self.incoming = True
         self.out(Emit(ev.CallMerged(call=self.head.call, was=was)))
         peer.speaker = device
@@ -157,8 +158,8 @@ class Session:
         self._send(Transmit(to=to, head=self.head, signal=signal))
 
     def leads(self, user: User) -> bool:
-        """See `Room`."""
-        return self._leads(self.me, user)
+        """See `Room`. The caller offers to everybody, also where the own invitation of a callee came first."""
+        return user != self.head.caller and self._leads(self.me, user)
 
     # -- the owner of the region -------------------------------------------------------------------------------------
 
@@ -196,9 +197,13 @@ class Session:
         )
 
     def join(self, what: AcceptCall) -> None:
-        """Answer every offer that is here, offer to those whom this side leads, wait for the rest."""
+        """Answer every offer that is here, offer to those whom this side leads, wait for the rest.
+
+        Who accepts in the last moment still leaves the others time to answer, one lost invitation included.
+        """
         self.joined = True
         self.info = what.info
+        self.answer_deadline = max(self.answer_deadline, self.now + 2 * self.policy.dialing_interval)
         self._tell(what)
 
     def decline(self, what: RejectCall | HangUp) -> None:
@@ -302,6 +307,5 @@ SESSION = table(
     on(OPEN, SendUpdate, stay, Session.send_update),
     on(S.CLOSED, HangUp, stay),
     on(S.CLOSED, RejectCall, stay),
-    ignored((S.NEW, *OPEN, S.CLOSED), Settle, because="nothing follows"),
     timers={S.PENDING: (AnswerDue,)},
 )

@@ -1,0 +1,180 @@
+"""Peer connections that only pretend: an answer fits exactly one offer, a path can be cut, packets tick."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from qbcall.core.effects import (
+    AcceptOffer,
+    AddCandidates,
+    ApplyAnswer,
+    CloseMedia,
+    CreateOffer,
+    MediaEffect,
+    ReadStats,
+)
+from qbcall.core.inputs import (
+    AnswerReady,
+    IceChecking,
+    IceConnected,
+    IceFailed,
+    Input,
+    MediaBroke,
+    MediaFlowing,
+    OfferReady,
+    RemoteTrack,
+    StatsRead,
+)
+from qbcall.core.model import CallId, CallMedia, Description, Device, Epoch, StatsReport, User
+
+FLOW = 0.5
+"""Seconds between two `MediaFlowing` of a connection that is up."""
+CHECKS = 25.0
+"""How long ICE tries before it gives up."""
+CONSENT = 30.0
+"""After this long without a packet aioice ends the transport (RFC 7675; six checks of 5 s)."""
+
+
+class Place(Protocol):
+    """What the media need of the world."""
+
+    def later(self, delay: float, what: Callable[[], None]) -> None:
+        """Do something after a while."""
+
+    def tell(self, device: Device, what: Input) -> None:
+        """Tell an engine a fact."""
+
+    def reaches(self, one: User, other: User) -> bool:
+        """Whether packets pass between two users."""
+
+
+@dataclass(slots=True, eq=False)
+class Connection:
+    """One pretended RTCPeerConnection."""
+
+    device: Device
+    user: User
+    call: CallId
+    peer: User
+    epoch: Epoch
+    media: CallMedia
+    local: str = ""
+    remote: str = ""
+    other: Connection | None = None
+    up: bool = False
+    silent: float = 0.0
+
+    @property
+    def name(self) -> tuple[Device, CallId, User, Epoch]:
+        """What facts and effects call it."""
+        return self.device, self.call, self.peer, self.epoch
+
+
+class PretendMedia:
+    """All peer connections of a world."""
+
+    def __init__(self, world: Place) -> None:
+        self.ready = 0.0
+        """Seconds until an offer or answer is made."""
+        self.ice = 0.1
+        """Seconds until a path is found."""
+        self.broken: set[User] = set()
+        """Users whose offers and answers cannot be made."""
+        self.read = 0
+        """Statistics that were asked for."""
+        self.open: dict[tuple[Device, CallId, User, Epoch], Connection] = {}
+        self._world = world
+        self._by_sdp: dict[str, Connection] = {}
+        self._count = itertools.count(1)
+
+    def perform(self, device: Device, user: User, effect: MediaEffect) -> None:
+        """Carry out one effect."""
+        match effect:
+            case CreateOffer() | AcceptOffer():
+                made = Connection(device, user, effect.call, effect.peer, effect.epoch, effect.media)
+                self._make(made, effect.offer if isinstance(effect, AcceptOffer) else None)
+            case ApplyAnswer():
+                self._apply(self.open[device, effect.call, effect.peer, effect.epoch], effect.answer)
+            case CloseMedia():
+                self._close(self.open.pop((device, effect.call, effect.peer, effect.epoch)))
+            case ReadStats():
+                self.read += 1
+                self._tell(self.open[device, effect.call, effect.peer, effect.epoch], StatsRead, report=StatsReport())
+            case AddCandidates():
+                assert (device, effect.call, effect.peer, effect.epoch) in self.open
+            case _:
+                raise AssertionError(effect)
+
+    def _make(self, made: Connection, offer: Description | None) -> None:
+        self.open[made.name] = made
+        if made.user in self.broken:
+            self._tell(made, MediaBroke, after=self.ready, error="no encoder")
+            return
+        number = next(self._count)
+        made.local = f"offer {number}" if offer is None else f"answer {number} to {offer.sdp}"
+        self._by_sdp[made.local] = made
+        if offer is None:
+            self._tell(made, OfferReady, after=self.ready, offer=Description(made.local))
+            return
+        made.remote = offer.sdp
+        self._tell(made, AnswerReady, after=self.ready, answer=Description(made.local))
+        self._check(made, self.ready)
+
+    def _apply(self, offerer: Connection, answer: Description) -> None:
+        offerer.remote = answer.sdp
+        answerer = self._by_sdp.get(answer.sdp)
+        if answerer is not None and answerer.remote == offerer.local:
+            offerer.other, answerer.other = answerer, offerer
+        self._check(offerer, 0.0)
+
+    def _check(self, one: Connection, after: float) -> None:
+        self._tell(one, IceChecking, after=after)
+        self._world.later(after + self.ice, partial(self._try, one, CHECKS))
+
+    def _try(self, one: Connection, left: float) -> None:
+        other = one.other
+        if one.name not in self.open or one.up:
+            return
+        if other is not None and other.name in self.open and self._world.reaches(one.user, other.user):
+            for end in (one, other):
+                end.up = True
+                self._tell(end, IceConnected)
+                for kind in end.media.kinds:
+                    self._tell(end, RemoteTrack, kind=kind)
+                self._world.later(FLOW, partial(self._flow, end))
+        elif left <= 0:
+            self._tell(one, IceFailed)
+        else:
+            self._world.later(1.0, partial(self._try, one, left - 1.0))
+
+    def _flow(self, one: Connection) -> None:
+        other = one.other
+        if one.name not in self.open or not one.up or other is None:
+            return
+        if other.name in self.open and self._world.reaches(one.user, other.user):
+            one.silent = 0.0
+            self._world.tell(one.device, MediaFlowing(call=one.call, peer=one.peer, epoch=one.epoch))
+        else:
+            one.silent += FLOW
+        if one.silent >= CONSENT:
+            self._end(one)
+        else:
+            self._world.later(FLOW, partial(self._flow, one))
+
+    def _close(self, gone: Connection) -> None:
+        other = gone.other
+        if gone.up and other is not None and self._world.reaches(gone.user, other.user):
+            self._world.later(0.001, partial(self._end, other))  # DTLS close_notify
+
+    def _end(self, one: Connection) -> None:
+        if one.name in self.open and one.up:
+            one.up = False
+            self._tell(one, IceFailed)
+
+    def _tell(self, one: Connection, fact: Callable[..., Input], *, after: float = 0.0, **fields: object) -> None:
+        told = fact(call=one.call, peer=one.peer, epoch=one.epoch, **fields)
+        self._world.later(after, partial(self._world.tell, one.device, told))

@@ -1,0 +1,150 @@
+"""What must hold in every world, whatever happens: checked at each effect of each engine."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import fields
+
+from qbcall.core import events as ev
+from qbcall.core.effects import (
+    AcceptOffer,
+    CloseMedia,
+    CreateOffer,
+    DialLink,
+    Drop,
+    DropLink,
+    Effect,
+    Emit,
+    MediaEffect,
+    ReleaseCall,
+    Transmit,
+)
+from qbcall.core.model import CallId, CallState, Epoch, PeerState, ReconnectionState, User
+
+ORDER = list(CallState)
+
+
+def show(event: ev.Event) -> str:
+    """An event on one line: class, then the values that tell, e.g. `PeerClosed B NO_ANSWER>CLOSED NO_ANSWER`."""
+    parts = [type(event).__name__]
+    if isinstance(event, ev.PeerEvent):
+        parts.append(event.peer)
+    for field in fields(event):
+        value = getattr(event, field.name)
+        if field.name in {"call", "peer", "detail", "new", "report"} or value in ((), {}, ""):
+            continue
+        match value:
+            case enum.Enum() if field.name == "old":
+                parts.append(f"{value.name}>{getattr(event, 'new').name}")  # noqa: B009 - only some events have it
+            case enum.Enum():
+                parts.append(value.name)
+            case Mapping():
+                parts.extend(f"{key}={text}" for key, text in value.items())
+            case tuple():
+                parts.append(",".join(value))
+            case _:
+                parts.append(str(value))
+    return " ".join(parts)
+
+
+class Watch:
+    """Watches over one engine."""
+
+    def __init__(self) -> None:
+        self.media: dict[tuple[CallId, User], Epoch] = {}
+        """Peer connections that are open."""
+        self.closed: set[CallId] = set()
+        self._calls: dict[CallId, CallState] = {}
+        self._peers: dict[tuple[CallId, User], PeerState] = {}
+        self._lost: dict[tuple[CallId, User], ReconnectionState] = {}
+        self._epochs: dict[tuple[CallId, User], Epoch] = {}
+        self._once: set[object] = set()
+
+    def see(self, effect: Effect, *, online: bool) -> None:
+        """Check one effect. `online`: whether the engine was told that it has a chat link."""
+        match effect:
+            case Emit():
+                self._event(effect.event)
+            case Transmit():
+                assert online, f"sent without a link: {effect}"
+                assert effect.signal.call == effect.head.call, effect
+            case MediaEffect():
+                self._media(effect)
+            case ReleaseCall():
+                assert effect.call in self.closed, "released before it was closed"
+                self._only_once("released", effect.call)
+            case DialLink() | DropLink() | Drop():
+                pass
+
+    def _media(self, effect: MediaEffect) -> None:
+        key = effect.call, effect.peer
+        if isinstance(effect, (CreateOffer, AcceptOffer)):
+            assert key not in self.media, f"opened while {self.media.get(key)} is open: {effect}"
+            assert effect.epoch > self._epochs.get(key, 0), f"epoch used twice: {effect}"
+            self.media[key] = self._epochs[key] = effect.epoch
+        else:
+            assert self.media.get(key) == effect.epoch, f"not open: {effect}"
+        if isinstance(effect, CloseMedia):
+            del self.media[key]
+
+    def _event(self, event: ev.Event) -> None:
+        if not isinstance(event, ev.CallEvent):
+            return
+        assert event.call not in self.closed, f"after the end: {event}"
+        match event:
+            case ev.IncomingCall():
+                self._only_once("rang", event.call)
+                self._calls[event.call] = CallState.PENDING
+            case ev.CallMerged():
+                self._merged(event)
+            case ev.CallStateChanged():
+                assert event.old is self._calls.get(event.call, CallState.NEW), event
+                assert ORDER.index(event.new) > ORDER.index(event.old), f"backwards: {event}"
+                self._calls[event.call] = event.new
+            case ev.CallClosed():
+                assert self._calls[event.call] is CallState.CLOSED, "closed before its state is"
+                assert all(
+                    state is PeerState.CLOSED for (call, _), state in self._peers.items() if call == event.call
+                ), "closed before all its peers"
+                self.closed.add(event.call)
+            case ev.PeerEvent():
+                self._peer(event)
+            case ev.CallRefused():
+                self._only_once("refused", event.call)
+            case _:
+                raise AssertionError(f"unknown: {event}")
+
+    def _merged(self, event: ev.CallMerged) -> None:
+        self.closed.add(event.was)
+        self._calls[event.call] = self._calls.pop(event.was)
+        for call, user in list(self._peers):
+            if call == event.was:
+                self._peers[event.call, user] = self._peers.pop((call, user))
+
+    def _peer(self, event: ev.PeerEvent) -> None:
+        key = event.call, event.peer
+        state = self._peers.get(key, PeerState.NEW)
+        assert state is not PeerState.CLOSED, f"after the end: {event}"
+        match event:
+            case ev.PeerStateChanged():
+                assert event.old is state, f"{state}: {event}"
+                assert event.new not in {state, PeerState.COUNT, PeerState.UNKNOWN, PeerState.NEW}, event
+                if event.new is PeerState.CONNECTED:
+                    assert state in {PeerState.CONNECTING, PeerState.CHECKING, PeerState.DISCONNECTED}, event
+                self._peers[key] = event.new
+            case ev.ReconnectionChanged():
+                began = self._lost.get(key) is ReconnectionState.RECONNECTING
+                assert began is not isinstance(event, ev.PeerReconnecting), f"out of turn: {event}"
+                now = ReconnectionState.STABLE if began else ReconnectionState.RECONNECTING
+                self._lost[key] = now
+            case ev.TrackAdded():
+                self._only_once("track", key, event.kind)
+            case ev.PeerAccepted() | ev.PeerRejected() | ev.PeerHungUp() | ev.PeerNoAnswer():
+                self._only_once(type(event), key)
+            case _:
+                pass
+
+    def _only_once(self, *what: object) -> None:
+        assert what not in self._once, f"twice: {what}"
+        self._once.add(what)
