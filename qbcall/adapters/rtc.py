@@ -128,6 +128,7 @@ class RtcMedia:
             self._close(key)
         if self._look is not None:
             self._look.cancel()
+            self._look = None
         while self._closing:
             await asyncio.wait(self._closing)
 

@@ -1,0 +1,232 @@
+"""Peers with real media on 127.0.0.1: what they send, what they are told, what they receive."""
+
+from __future__ import annotations
+
+import asyncio
+import fractions
+from collections import defaultdict
+from collections.abc import Callable, Collection, Coroutine
+from types import TracebackType
+from typing import Any, TypeVar
+
+import av
+import numpy as np
+
+from qbcall.adapters.rtc import IceSettings, RtcMedia
+from qbcall.core.effects import AcceptOffer, AddCandidates, ApplyAnswer, CloseMedia, CreateOffer, ReadStats
+from qbcall.core.inputs import AnswerReady, IceConnected, Input, MediaFact, OfferReady
+from qbcall.core.model import CallId, CallMedia, Candidate, Description, Epoch, MediaKind, User
+from qbcall.media.frames import AUDIO_BLOCK, AUDIO_RATE, Frame
+
+LOOPBACK = IceSettings(addresses=("127.0.0.1",))
+CALL = CallId("the-call")
+BOTH = (MediaKind.AUDIO, MediaKind.VIDEO)
+Fact = TypeVar("Fact", bound=MediaFact)
+Colour = tuple[int, int, int]
+
+
+class SolidFeed:
+    """A picture of one colour, or a tone; a frame every 20 ms."""
+
+    def __init__(self, outlet: SolidOutlet) -> None:
+        self._outlet = outlet
+        self._loop = asyncio.get_running_loop()
+        self._start = self._loop.time()
+        self._count = 0
+        self.closed = False
+
+    async def recv(self) -> Frame:
+        due = self._loop.create_future()
+        timer = self._loop.call_at(self._start + self._count * 0.02, due.set_result, None)
+        try:
+            await due
+        finally:
+            timer.cancel()
+        if self.closed or self._outlet.broken:
+            raise RuntimeError("closed")
+        self._count += 1
+        return self._outlet.frame(self._count)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class SolidOutlet:
+    """Makes feeds, and remembers them."""
+
+    def __init__(self, kind: MediaKind, colour: Colour, pitch: float) -> None:
+        self.feeds: list[SolidFeed] = []
+        self.broken = False
+        self._kind = kind
+        self._colour = colour
+        self._pitch = pitch
+
+    def subscribe(self) -> SolidFeed:
+        self.feeds.append(SolidFeed(self))
+        return self.feeds[-1]
+
+    def frame(self, count: int) -> Frame:
+        if self._kind is MediaKind.VIDEO:
+            picture = av.VideoFrame.from_ndarray(np.full((96, 128, 3), self._colour, np.uint8), format="rgb24")
+            picture.pts, picture.time_base = count * 1800, fractions.Fraction(1, 90_000)
+            return picture
+        times = np.arange(count * AUDIO_BLOCK, (count + 1) * AUDIO_BLOCK) / AUDIO_RATE
+        wave = (16_000 * np.sin(2 * np.pi * self._pitch * times)).astype(np.int16)
+        block = av.AudioFrame.from_ndarray(wave.reshape(1, -1), format="s16", layout="mono")
+        block.sample_rate, block.pts, block.time_base = (
+            AUDIO_RATE,
+            count * AUDIO_BLOCK,
+            fractions.Fraction(1, AUDIO_RATE),
+        )
+        return block
+
+
+class SolidLocal:
+    """What one participant sends."""
+
+    def __init__(self, sends: Collection[MediaKind], colour: Colour, pitch: float) -> None:
+        self.audio = SolidOutlet(MediaKind.AUDIO, colour, pitch) if MediaKind.AUDIO in sends else None
+        self.video = SolidOutlet(MediaKind.VIDEO, colour, pitch) if MediaKind.VIDEO in sends else None
+
+    @property
+    def feeds(self) -> list[SolidFeed]:
+        return [feed for outlet in (self.audio, self.video) if outlet for feed in outlet.feeds]
+
+
+class Endpoint:
+    """One participant of one call."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        sends: Collection[MediaKind] = BOTH,
+        colour: Colour = (200, 40, 40),
+        pitch: float = 440.0,
+        ice: IceSettings = LOOPBACK,
+    ) -> None:
+        self.user = User(name)
+        self.facts: list[Input] = []
+        self.frames: dict[tuple[User, MediaKind], list[Frame]] = defaultdict(list)
+        self.local = SolidLocal(sends, colour, pitch)
+        self.media = RtcMedia(self._post, ice)
+        self.media.provide(CALL, self.local, self._deliver)
+        self._news = asyncio.Event()
+
+    async def __aenter__(self) -> Endpoint:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.media.close()
+
+    def _post(self, fact: Input) -> None:
+        self.facts.append(fact)
+        self._news.set()
+
+    def _deliver(self, user: User, frame: Frame) -> None:
+        kind = MediaKind.VIDEO if isinstance(frame, av.VideoFrame) else MediaKind.AUDIO
+        self.frames[user, kind].append(frame)
+        self._news.set()
+
+    async def condition(self, holds: Callable[[], bool]) -> None:
+        """Wait until it holds, which may change with each fact and frame."""
+        while not holds():
+            self._news.clear()
+            await self._news.wait()
+
+    def told(self, kind: type[Fact], peer: Endpoint | None = None) -> list[Fact]:
+        """The facts of this class, about this peer."""
+        some = [fact for fact in self.facts if isinstance(fact, kind)]
+        return [fact for fact in some if peer is None or fact.peer == peer.user]
+
+    async def until(self, kind: type[Fact], peer: Endpoint | None = None, *, count: int = 1) -> Fact:
+        """The fact number `count` of this class."""
+        await self.condition(lambda: len(self.told(kind, peer)) >= count)
+        return self.told(kind, peer)[count - 1]
+
+    async def frame(self, peer: Endpoint, kind: MediaKind, *, more: int = 1) -> Frame:
+        """The frame that comes after so many more."""
+        wanted = len(self.frames[peer.user, kind]) + more
+        await self.condition(lambda: len(self.frames[peer.user, kind]) >= wanted)
+        return self.frames[peer.user, kind][-1]
+
+    # -- effects -----------------------------------------------------------------------------------------------------
+
+    async def offer(self, peer: Endpoint, media: CallMedia = CallMedia.VIDEO, epoch: int = 1) -> Description:
+        count = len(self.told(OfferReady, peer)) + 1
+        self.media.perform(CreateOffer(call=CALL, peer=peer.user, epoch=Epoch(epoch), media=media))
+        return (await self.until(OfferReady, peer, count=count)).offer
+
+    def accept(self, peer: Endpoint, offer: Description, media: CallMedia = CallMedia.VIDEO, epoch: int = 1) -> None:
+        self.media.perform(AcceptOffer(call=CALL, peer=peer.user, epoch=Epoch(epoch), media=media, offer=offer))
+
+    async def answer(
+        self, peer: Endpoint, offer: Description, media: CallMedia = CallMedia.VIDEO, epoch: int = 1
+    ) -> Description:
+        count = len(self.told(AnswerReady, peer)) + 1
+        self.accept(peer, offer, media, epoch)
+        return (await self.until(AnswerReady, peer, count=count)).answer
+
+    def apply(self, peer: Endpoint, answer: Description, epoch: int = 1) -> None:
+        self.media.perform(ApplyAnswer(call=CALL, peer=peer.user, epoch=Epoch(epoch), answer=answer))
+
+    def add(self, peer: Endpoint, candidates: Collection[Candidate], epoch: int = 1) -> None:
+        some = tuple(candidates)
+        self.media.perform(AddCandidates(call=CALL, peer=peer.user, epoch=Epoch(epoch), candidates=some))
+
+    def leave(self, peer: Endpoint, epoch: int = 1) -> None:
+        self.media.perform(CloseMedia(call=CALL, peer=peer.user, epoch=Epoch(epoch)))
+
+    def read_stats(self, peer: Endpoint, epoch: int = 1) -> None:
+        self.media.perform(ReadStats(call=CALL, peer=peer.user, epoch=Epoch(epoch)))
+
+
+async def join(a: Endpoint, b: Endpoint, media: CallMedia = CallMedia.VIDEO, epoch: int = 1) -> None:
+    """Exchange offer and answer, and wait until both are connected."""
+    connected = [len(one.told(IceConnected, other)) + 1 for one, other in ((a, b), (b, a))]
+    answer = await b.answer(a, await a.offer(b, media, epoch), media, epoch)
+    a.apply(b, answer, epoch)
+    await a.until(IceConnected, b, count=connected[0])
+    await b.until(IceConnected, a, count=connected[1])
+
+
+def run(play: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run it; nothing may be left or go wrong unseen."""
+
+    async def watched() -> None:
+        troubles: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: troubles.append(context))
+        async with asyncio.timeout(30):
+            await play()
+            await gone()
+        assert troubles == []
+
+    asyncio.run(watched())
+
+
+async def gone() -> None:
+    """Wait until no other task is left: aiortc ends some of its own a moment after it is closed."""
+    while len(asyncio.all_tasks()) > 1:
+        await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()})
+
+
+def colour(frame: Frame) -> Colour:
+    """Mean of the picture."""
+    assert isinstance(frame, av.VideoFrame)
+    red, green, blue = frame.to_ndarray(format="rgb24").mean((0, 1))
+    return round(red), round(green), round(blue)
+
+
+def pitch(frame: Frame) -> float:
+    """Strongest frequency of the block, in Hz; the step is 50 Hz."""
+    assert isinstance(frame, av.AudioFrame)
+    samples = frame.to_ndarray().reshape(-1, len(frame.layout.channels))[:, 0]
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
+    return float(np.argmax(spectrum) * frame.sample_rate / len(samples))
+
+
+def is_near(one: Colour, other: Colour) -> bool:
+    """The same but for what the codec makes of it."""
+    return all(abs(a - b) <= 12 for a, b in zip(one, other, strict=True))
