@@ -11,6 +11,7 @@ from qbcall.cli.answer import answer
 from qbcall.cli.bot import bot
 from qbcall.cli.call import call
 from qbcall.cli.demo import demo
+from qbcall.cli.devserver import devserver
 from qbcall.cli.exit_codes import ExitCode
 from qbcall.cli.output import Output
 from qbcall.cli.schema import schema
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (call, answer, bot, demo, schema):
+for command in (call, answer, bot, demo, devserver, schema):
     app.command()(command)
 config = typer.Typer(name="config", help="The configuration.", no_args_is_help=True)
 config.command("show")(show)
@@ -47,7 +48,7 @@ def execute(arguments: Sequence[str]) -> int:
 
 
 def _command(arguments: Sequence[str]) -> str:
-    known = {"call", "answer", "bot", "demo", "config", "schema"}
+    known = {command.callback.__name__ for command in app.registered_commands if command.callback is not None}
     return f"{arguments[0]} " if arguments and arguments[0] in known else ""
 
 
