@@ -273,8 +273,8 @@ class Peer:
         self.connection.arm(AnswerDue, self.room.answer_deadline)
 
     def wait(self, what: AcceptCall) -> None:
-        """The other side offers; this one waits as long as it would wait for an answer."""
-        self.connection.arm(AnswerDue, self.room.answer_deadline)
+        """The other side offers; whoever accepts in the last moment has still to make and repeat that offer."""
+        self.connection.arm(AnswerDue, self.room.answer_deadline + self.room.policy.dialing_interval)
 
     def keep_offer(self, what: Invite) -> None:
         """The newest offer counts; it is answered when this user accepts."""

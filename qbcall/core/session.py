@@ -199,7 +199,7 @@ class Session:
     def join(self, what: AcceptCall) -> None:
         """Answer every offer that is here, offer to those whom this side leads, wait for the rest.
 
-        Who accepts in the last moment still leaves the others time to answer, one lost invitation included.
+        Whoever accepts in the last moment has time for an answer, also where one invitation gets lost.
         """
         self.joined = True
         self.info = what.info

@@ -35,14 +35,12 @@ FLOW = 0.5
 """Seconds between two `MediaFlowing` of a connection that is up."""
 CHECKS = 25.0
 """How long ICE tries before it gives up."""
-CONSENT = 30.0
-"""After this long without a packet aioice ends the transport (RFC 7675; six checks of 5 s)."""
 
 
 class Place(Protocol):
     """What the media need of the world."""
 
-    def later(self, delay: float, what: Callable[[], None]) -> None:
+    def later(self, delay: float, what: Callable[[], object]) -> None:
         """Do something after a while."""
 
     def tell(self, device: Device, what: Input) -> None:
@@ -82,6 +80,8 @@ class PretendMedia:
         """Seconds until an offer or answer is made."""
         self.ice = 0.1
         """Seconds until a path is found."""
+        self.consent = 30.0
+        """After so many seconds without a packet aioice ends the transport (RFC 7675; six checks of 5 s)."""
         self.broken: set[User] = set()
         """Users whose offers and answers cannot be made."""
         self.read = 0
@@ -160,7 +160,7 @@ class PretendMedia:
             self._world.tell(one.device, MediaFlowing(call=one.call, peer=one.peer, epoch=one.epoch))
         else:
             one.silent += FLOW
-        if one.silent >= CONSENT:
+        if one.silent >= self.consent:
             self._end(one)
         else:
             self._world.later(FLOW, partial(self._flow, one))

@@ -43,6 +43,8 @@ def show(event: ev.Event) -> str:
                 parts.extend(f"{key}={text}" for key, text in value.items())
             case tuple():
                 parts.append(",".join(value))
+            case float():
+                parts.append(f"{value:g}")
             case _:
                 parts.append(str(value))
     return " ".join(parts)

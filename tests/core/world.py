@@ -108,7 +108,7 @@ class Node:
         """The newest call that was heard of."""
         return next(event.call for _, event in reversed(self.told) if isinstance(event, CallEvent))
 
-    def on(self, what: type[Event], then: Callable[[], None], after: float = 0.0) -> None:
+    def on(self, what: type[Event], then: Callable[[], object], after: float = 0.0) -> None:
         """Whenever an event is told, do something."""
         self.reactions.append((what, lambda event: self.world.later(after, then)))
 
@@ -182,7 +182,7 @@ class World:
         self.swallow: Callable[[User, User, Signal], bool] = lambda sender, to, signal: False
         """Which further signals get lost."""
         self.calls = itertools.count(1)
-        self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        self._heap: list[tuple[float, int, Callable[[], object]]] = []
         self._order = itertools.count()
         for name in users:
             self.add(name)
@@ -206,11 +206,11 @@ class World:
         """Now, to the microsecond: sums of floats are not exact."""
         return round(self.now, 6)
 
-    def later(self, delay: float, what: Callable[[], None]) -> None:
+    def later(self, delay: float, what: Callable[[], object]) -> None:
         """Do something after a while."""
         self.at(self.now + delay, what)
 
-    def at(self, time: float, what: Callable[[], None]) -> None:
+    def at(self, time: float, what: Callable[[], object]) -> None:
         """Do something at a time."""
         heapq.heappush(self._heap, (max(time, self.now), next(self._order), what))
 
