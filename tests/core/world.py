@@ -61,6 +61,8 @@ class Node:
         self.world = world
         self.user = user
         self.device = device
+        self.resource = device
+        """The full JID that its signals come from."""
         self.engine = Engine(user, policy, leads=lambda one, other: one > other)
         self.watch = Watch()
         self.told: list[tuple[float, Event]] = []
@@ -239,7 +241,7 @@ class World:
 
     def _arrive(self, node: Node, sender: Node, signal: Signal) -> None:
         if node.online and node.user not in self.unlinked:
-            node.do(Arrived(sender=sender.user, device=sender.device, signal=signal))
+            node.do(Arrived(sender=sender.user, device=sender.resource, signal=signal))
 
     def _lucky(self, share: float) -> bool:
         return share > 0 and self.random.random() < share

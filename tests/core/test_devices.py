@@ -1,0 +1,139 @@
+"""Several devices of one user: section 4.5 of QuickBlox's behaviour, and what is safe beyond it."""
+
+from __future__ import annotations
+
+from qbcall.core import events as ev
+from qbcall.core.model import Device
+from qbcall.core.signals import Decline, End
+from tests.core.world import World
+
+
+def two_devices(users: str = "AB") -> World:
+    """A called all others; B rings on two devices, and accepts on the first."""
+    world = World(users)
+    world.add("B", "2")
+    world["A"].call(users[1:])
+    for name in users[1:]:
+        world.at(1.0, world[name].accept)
+    world.run_until(2.0)
+    return world
+
+
+def test_all_devices_ring_and_the_other_one_rings_on_after_the_accept() -> None:
+    world = two_devices()
+    for device in ("B/1", "B/2"):
+        assert world.told(device, ev.IncomingCall) == ["IncomingCall A B VIDEO"]
+    assert world.states("B/2") == {"A": "PENDING"}
+    world.run_until(60.0)
+    assert world.told("B/2", ev.CallClosed) == ["CallClosed MISSED"]
+    assert world.states("A") == {"B": "CONNECTED"}
+
+
+def test_late_reject_of_another_device_does_not_end_the_call() -> None:
+    world = two_devices()
+    world["B/2"].reject()
+    world.run(10.0)
+    assert world.states("A") == {"B": "CONNECTED"}
+    assert world["A"].drops == []
+
+
+def test_late_accept_of_another_device_does_not_end_the_call_when_it_fails() -> None:
+    world = two_devices()
+    world["B/2"].accept()
+    world.run_until(60.0)
+    assert world.told("B/2", ev.CallClosed) == ["CallClosed MEDIA_FAILED"]
+    assert len(world.sent("B/2", End)) == 1
+    assert world.states("A") == {"B": "CONNECTED"}
+    assert world.states("B/1") == {"A": "CONNECTED"}
+    assert world.told("A", ev.PeerDisconnected) == []
+
+
+def test_another_device_that_accepted_too_late_may_hang_up_while_the_first_connects() -> None:
+    world = World("AB")
+    world.add("B", "2")
+    world["A"].call("B")
+    world.at(1.0, world["B/1"].accept)
+    world.run_until(1.05)
+    world.signal("B", "A", End(call=world["A"].latest), "2")
+    world.signal("B", "A", Decline(call=world["A"].latest), "2")
+    world.run_until(5.0)
+    assert world.states("A") == {"B": "CONNECTED"}
+    assert world["A"].drops == []
+
+
+def test_ringing_device_that_stops_with_the_caller_does_not_end_the_link_of_the_first() -> None:
+    """QB-155: the second device tells C that it leaves; C talks to the first."""
+    world = two_devices("ABC")
+    world["A"].hang_up()
+    world.run(10.0)
+    assert world.told("B/2", ev.CallClosed) == ["CallClosed CANCELLED"]
+    assert world.states("C") == {"A": "CLOSED", "B": "CONNECTED"}
+    assert world.states("B/1") == {"A": "CLOSED", "C": "CONNECTED"}
+
+
+def test_hang_up_from_a_new_name_of_the_same_device_counts_once_packets_stop() -> None:
+    """A chat link that was made again may come back with another resource."""
+    world = two_devices()
+    world["B/1"].resource = Device("B/renamed")
+    world["B/1"].hang_up(info={"k": "v"})
+    world.run_until(60.0)
+    closed = world.events("A", ev.CallClosed)
+    assert world.told("A", ev.PeerHungUp, ev.CallClosed) == ["PeerHungUp B k=v", "CallClosed REMOTE_HUNG_UP"]
+    assert world.told("A", ev.ReconnectionChanged, ev.PeerDisconnected) == []
+    assert closed[0][0] < 6.0
+
+
+def test_hang_up_from_another_device_counts_while_the_peer_is_lost() -> None:
+    world = two_devices()
+    world.cut("A", "B")
+    world.run_until(10.0)
+    world.signal("B", "A", End(call=world["A"].latest), "2")
+    assert world.told("A", ev.CallClosed) == ["CallClosed REMOTE_HUNG_UP"]
+
+
+def test_reject_of_one_device_ends_the_call_of_the_caller() -> None:
+    world = World("AB")
+    world.add("B", "2")
+    world["A"].call("B")
+    world.at(1.0, world["B/2"].reject)
+    world.run_until(60.0)
+    assert world.told("A", ev.CallClosed) == ["CallClosed REJECTED"]
+    world.assert_silence()
+
+
+def test_cancel_stops_all_devices() -> None:
+    world = World("AB")
+    world.add("B", "2")
+    world["A"].call("B")
+    world.at(1.0, world["A"].hang_up)
+    world.run_until(2.0)
+    for device in ("B/1", "B/2"):
+        assert world.told(device, ev.CallClosed) == ["CallClosed CANCELLED"]
+    world.assert_silence()
+
+
+def test_signals_of_the_callees_for_another_device_of_the_caller_are_ignored() -> None:
+    world = World("AB")
+    world.add("A", "2")
+    world["A/1"].call("B")
+    world.at(1.0, world["B"].accept)
+    world.at(5.0, world["B"].hang_up)
+    world.run_until(10.0)
+    assert world.told("A/2") == []
+    assert world["A/2"].sent == []
+
+
+def test_reject_of_another_device_before_the_answer_counts_only_where_none_is_known() -> None:
+    """C's offer came from its first device; a reject of its second is noise for B, who still rings."""
+    world = World("ABC")
+    world.add("C", "2")
+    world["A"].call("BC")
+    world.at(1.0, world["C/1"].accept)
+    world.run_until(2.0)
+    world["C/2"].reject()
+    world.run(1.0)
+    assert world.states("B") == {"A": "PENDING", "C": "PENDING"}
+    assert world["B"].drops == []
+    world["B"].accept()
+    world.run(1.0)
+    assert world.states("B") == {"A": "CONNECTED", "C": "CONNECTED"}
