@@ -10,7 +10,6 @@ from aiortc import (
     MediaStreamTrack,
     RTCConfiguration,
     RTCIceServer,
-    RTCPeerConnection,
     RTCSessionDescription,
 )
 from aiortc.codecs import get_capabilities
@@ -19,6 +18,7 @@ from aiortc.rtcconfiguration import RTCIceTransportPolicy
 
 from qbcall.adapters import rtc_sdp
 from qbcall.adapters.rtc_addresses import CandidateFilter, IceSettings, local_addresses, offering
+from qbcall.adapters.rtc_closable import ClosablePeerConnection
 from qbcall.adapters.rtc_stats import (
     Codec,
     ReceivedPackets,
@@ -77,12 +77,13 @@ class PeerConnection:
         self._clock = clock
         self._before = (clock(), StatsReport())
         self._remote: rtc_sdp.Remote | None = None
-        self._described = False
+        self._ours: str | None = None
+        self._watched = False
         self._outgoing: dict[str, OutgoingTrack] = {}
         self._incoming: dict[str, IncomingTrack] = {}
         self._packets: dict[str, ReceivedPackets] = {}
         self._candidates = CandidateFilter(loopback=_any_loopback(local_addresses(ice)))
-        self._pc = RTCPeerConnection(
+        self._pc = ClosablePeerConnection(
             RTCConfiguration(
                 iceServers=[RTCIceServer(list(one.urls), one.username, one.credential) for one in ice.servers],
                 iceTransportPolicy=RTCIceTransportPolicy(ice.transport_policy),
@@ -117,11 +118,13 @@ class PeerConnection:
         Raises:
             NegotiationError: it cannot be read or used.
         """
-        await self._use(rtc_sdp.read_answer(answer.sdp, self._pc.localDescription.sdp, self._admit), "answer")
+        if self._ours is None:
+            raise NegotiationError("an answer came, but nothing was offered")
+        await self._use(rtc_sdp.read_answer(answer.sdp, self._ours, self._admit), "answer")
 
     def watch(self) -> None:
         """From now on tell what happens: our offer or answer is on its way."""
-        self._described = True
+        self._watched = True
         self._observe()
 
     async def add(self, candidates: Iterable[Candidate]) -> None:
@@ -173,11 +176,11 @@ class PeerConnection:
     async def _describe(self, ours: RTCSessionDescription) -> Description:
         with offering(self._ice.addresses):
             await self._pc.setLocalDescription(ours)
-        sdp = self._pc.localDescription.sdp
-        if "a=candidate:" not in sdp:
+        self._ours = self._pc.localDescription.sdp
+        if "a=candidate:" not in self._ours:
             wanted = ", ".join(self._ice.addresses) or "all but loopback"
             raise NegotiationError(f"this machine has no address to offer (wanted: {wanted})")
-        return Description(sdp)
+        return Description(self._ours)
 
     async def _use(self, remote: rtc_sdp.Remote, type_: str) -> None:
         try:
@@ -197,7 +200,7 @@ class PeerConnection:
         self._incoming[track.kind] = IncomingTrack(track, self._deliver)
 
     def _observe(self) -> None:
-        if not self._described:
+        if not self._watched:
             return
         if self._pc.iceConnectionState == "checking" and self._is_new("checking"):
             self._tell.checking()
@@ -234,7 +237,7 @@ class PeerConnection:
         ]
 
     def _received(self) -> list[ReceivedStream]:
-        ours = _codecs(self._pc.localDescription.sdp)
+        ours = _codecs(self._ours)
         return [
             ReceivedStream(one, self._incoming[one.kind].count, self._packets[one.kind], ours.get(one.kind, {}))
             for one in self._pc.getTransceivers()

@@ -198,7 +198,7 @@ def run(play: Callable[[], Coroutine[Any, Any, None]]) -> None:
     async def watched() -> None:
         troubles: list[dict[str, Any]] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: troubles.append(context))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(20):
             await play()
             await gone()
         assert troubles == []

@@ -313,6 +313,35 @@ def test_twenty_calls_leave_nothing_behind() -> None:
     run(play)
 
 
+@pytest.mark.parametrize("steps", [0, 1, 2, 3, 5, 8, 13, 20, 30, 45, 70, 100])
+def test_call_closed_while_it_connects_leaves_nothing_behind(steps: int) -> None:
+    """QB-147: whatever aiortc was about to do. So many turns of the event loop after the answer."""
+
+    async def play() -> None:
+        async with Endpoint("a") as a, Endpoint("b") as b:
+            a.apply(b, await b.answer(a, await a.offer(b)))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            a.leave(b)
+            b.leave(a)
+
+    run(play)
+    assert [one.name for one in threading.enumerate() if one.name.endswith("-decoder")] == []
+
+
+def test_call_closed_on_its_first_sign_of_life_leaves_nothing_behind() -> None:
+    """QB-147: the peer's key is refused after the DTLS handshake, while the other side thinks it is connected."""
+
+    async def play() -> None:
+        async with Endpoint("a") as a, Endpoint("b") as b:
+            a.apply(b, await b.answer(a, await a.offer(b)))
+            await a.until(IceChecking)
+            a.leave(b)
+            await b.until(IceChecking)
+
+    run(play)
+
+
 def test_only_the_wanted_address_is_offered() -> None:
     async def play() -> None:
         async with Endpoint("a") as a, Endpoint("b") as b:

@@ -1,0 +1,171 @@
+"""Which addresses are offered and tried."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import ipaddress
+
+import aioice
+import aioice.ice
+import pytest
+
+from qbcall.adapters import rtc_addresses
+from qbcall.adapters.rtc_addresses import (
+    MAX_CANDIDATES,
+    CandidateFilter,
+    IceServer,
+    IceSettings,
+    local_addresses,
+    offering,
+)
+from qbcall.errors import InvalidArgument
+
+LOOPBACK = "127.0.0.1"
+
+
+def gathered() -> list[str]:
+    """What a real ICE agent offers now."""
+
+    async def gather() -> list[str]:
+        connection = aioice.Connection(ice_controlling=True)
+        await connection.gather_candidates()
+        found = [candidate.host for candidate in connection.local_candidates]
+        await connection.close()
+        return found
+
+    return asyncio.run(gather())
+
+
+def test_library_asks_the_function_that_is_replaced() -> None:
+    """Fails when a release of aioice chooses its addresses elsewhere or otherwise."""
+    assert inspect.getmodule(rtc_addresses._all_but_loopback) is aioice.ice
+    assert list(inspect.signature(rtc_addresses._all_but_loopback).parameters) == ["use_ipv4", "use_ipv6"]
+    assert LOOPBACK not in rtc_addresses._all_but_loopback(use_ipv4=True, use_ipv6=True)
+    with offering((LOOPBACK,)):
+        assert gathered() == [LOOPBACK]
+
+
+def test_others_in_the_process_offer_what_they_always_did() -> None:
+    assert LOOPBACK not in gathered()
+    with offering((LOOPBACK,)):
+        pass
+    assert LOOPBACK not in gathered()
+
+
+def test_each_task_offers_its_own() -> None:
+    async def play() -> None:
+        async def one(address: str) -> list[str]:
+            with offering((address,)):
+                await asyncio.sleep(0)
+                return aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=True)
+
+        first, second = await asyncio.gather(one("127.0.0.1"), one("127.0.0.2"))
+        assert (first, second) == (["127.0.0.1"], ["127.0.0.2"])
+
+    asyncio.run(play())
+
+
+def test_interface_stands_for_its_addresses() -> None:
+    assert LOOPBACK in local_addresses(IceSettings(addresses=("lo",)))
+
+
+def test_name_that_the_machine_does_not_know_offers_nothing() -> None:
+    assert local_addresses(IceSettings(addresses=("no-such-interface",))) == []
+
+
+def test_default_is_all_but_loopback() -> None:
+    assert not any(ipaddress.ip_address(one).is_loopback for one in local_addresses(IceSettings()))
+
+
+def test_family_that_the_library_does_not_want_is_left_out() -> None:
+    with offering((LOOPBACK, "::1")):
+        assert aioice.ice.get_host_addresses(use_ipv4=False, use_ipv6=True) == ["::1"]
+
+
+def candidate(
+    host: str, *, port: int = 5000, rest: str = "typ host", component: int = 1, transport: str = "udp"
+) -> str:
+    return f"candidate:1 {component} {transport} 2130706431 {host} {port} {rest}"
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "10.0.0.1", "2001:db8::1", "169.254.1.1"])
+def test_address_of_a_peer_is_tried(host: str) -> None:
+    admitted = CandidateFilter(loopback=False).admit(candidate(host))
+    assert admitted is not None
+    assert admitted.ip == host
+
+
+def test_reflexive_candidate_of_a_browser_is_tried() -> None:
+    rest = "typ srflx raddr 10.0.0.1 rport 9 generation 0 ufrag ab network-id 1 network-cost 10"
+    assert CandidateFilter(loopback=False).admit(candidate("192.0.2.1", rest=rest)) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "candidate:",
+        "rubbish",
+        "candidate:1 1 udp",
+        candidate("127.0.0.1"),
+        candidate("::1"),
+        candidate("0.0.0.0"),
+        candidate("::"),
+        candidate("224.0.0.251"),
+        candidate("255.255.255.255"),
+        candidate("ff02::1"),
+        candidate("9b36eaac-bb2e-49bb-bb78-21c41c499900.local"),
+        candidate("example.org"),
+        candidate("192.0.2.1", port=0),
+        candidate("192.0.2.1", port=65536),
+        candidate("192.0.2.1", component=2),
+        candidate("192.0.2.1", transport="tcp", rest="typ host tcptype active"),
+        candidate("192.0.2.1", rest="typ prflx"),
+        candidate("192.0.2.1", rest="typ host raddr x rport y"),
+        "candidate:1 1 udp -5 192.0.2.1 5000 typ host",
+        "candidate:1 1 udp 99999999999 192.0.2.1 5000 typ host",
+        "candidate:1 1 udp ² 192.0.2.1 5000 typ host",
+    ],
+)
+def test_what_is_no_address_of_a_peer_is_counted_and_not_tried(text: str) -> None:
+    some = CandidateFilter(loopback=False)
+    assert some.admit(text) is None
+    assert some.ignored == 1
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_loopback_is_tried_by_who_offers_it(host: str) -> None:
+    assert CandidateFilter(loopback=True).admit(candidate(host)) is not None
+
+
+def test_no_more_than_the_limit_are_tried() -> None:
+    some = CandidateFilter(loopback=False)
+    admitted = [some.admit(candidate("192.0.2.1", port=port)) for port in range(1, MAX_CANDIDATES + 6)]
+    assert len([one for one in admitted if one]) == MAX_CANDIDATES
+    assert some.ignored == 5
+
+
+def test_repeated_candidate_is_not_counted() -> None:
+    some = CandidateFilter(loopback=False)
+    assert some.admit(candidate("192.0.2.1")) is not None
+    assert some.admit(candidate("192.0.2.1")) is None
+    assert some.ignored == 0
+
+
+@pytest.mark.parametrize("url", ["http://example.org", "stun", "turn:", "stun:example.org?transport=tcp"])
+def test_wrong_url_of_a_server_is_named(url: str) -> None:
+    with pytest.raises(InvalidArgument, match="urls: "):
+        IceServer(urls=(url,))
+
+
+def test_relay_without_a_server_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="needs a TURN server"):
+        IceSettings(transport_policy="relay", servers=(IceServer(urls=("stun:192.0.2.1",)),))
+    server = IceServer(urls=("turn:192.0.2.1",), username="a", credential="b")
+    assert IceSettings(transport_policy="relay", servers=(server,)).servers == (server,)
+
+
+def test_unknown_transport_policy_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="all or relay"):
+        IceSettings(transport_policy="some")
