@@ -190,11 +190,11 @@ def _environment(environ: Mapping[str, str], problems: list[Problem]) -> _Layer:
 
 
 def _typed(path: str, text: str) -> object:
-    """The value that a text in the environment means: written as in TOML where the key is no text."""
+    """The value that a text in the environment means: as in TOML where the key is no text; one text is a list too."""
     section, _, key = path.partition(".")
     default = getattr(getattr(Config(), section), key)
     if isinstance(default, tuple) and not text.startswith("["):
-        return tuple(part.strip() for part in text.split(",") if part.strip())
+        return (text,) if text else ()
     if not isinstance(default, (bool, int, float, tuple)):
         return text
     try:

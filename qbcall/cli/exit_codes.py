@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 
 from qbcall.core.model import EndReason
+from qbcall.devserver import ProgramMissing
 from qbcall.errors import (
     AuthError,
     CallLost,
@@ -117,6 +118,7 @@ CODES_OF_ERRORS: dict[type[Exception], ExitCode] = {
     MediaError: ExitCode.MEDIA,
     SourceError: ExitCode.MISSING,
     SinkError: ExitCode.MISSING,
+    ProgramMissing: ExitCode.MISSING,
     Rejected: ExitCode.REJECTED,
     NoAnswer: ExitCode.NO_ANSWER,
     Cancelled: ExitCode.NO_ANSWER,

@@ -9,6 +9,7 @@ import pytest
 from qbcall import errors
 from qbcall.cli.exit_codes import CODES_OF_OUTCOMES, ExitCode, Outcome, code_of_error, outcome_of
 from qbcall.core.model import EndReason
+from qbcall.devserver import ProgramMissing
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "cli.md"
 
@@ -60,6 +61,7 @@ def test_no_call_that_was_never_connected_counts_as_answered() -> None:
         (errors.CallLost("x"), 10),
         (errors.SourceError("x"), 12),
         (errors.SinkError("x"), 12),
+        (ProgramMissing("x"), 12),
         (ExceptionGroup("x", [RuntimeError("x"), ExceptionGroup("y", [errors.AuthError("x")])]), 4),
         (ExceptionGroup("x", [RuntimeError("x")]), 1),
     ],
