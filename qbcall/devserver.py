@@ -1,0 +1,235 @@
+"""A private Prosody on loopback for demos, tests and first steps: made in a moment, gone without a trace."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import pwd
+import secrets
+import shutil
+import socket
+import tempfile
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+
+from qbcall.devserver_files import Plan, write_files
+from qbcall.dialects.jid import bare_jid
+from qbcall.errors import InvalidArgument, QbcallError, ServerUnreachable
+
+HOST = "127.0.0.1"
+PORTS = range(20_000, 32_000)
+"""Below those that Linux gives to outgoing connections, so that none of them takes the port between two starts."""
+START_PATIENCE = 20.0
+"""Seconds until the server must accept connections."""
+STOP_PATIENCE = 3.0
+"""Seconds that the server may take to end before it is killed."""
+POLL = 0.02
+"""Seconds between two looks whether the server accepts connections."""
+LOG_TAIL = 600
+"""Characters of the server's log in the error that it did not start."""
+
+
+class ProgramMissing(QbcallError):
+    """A program is not installed; the message names how to install it."""
+
+
+class DevServer:
+    """A Prosody of its own: generated configuration, data in memory, loopback only; needs no root.
+
+    Use it as an async context manager, in a thread that outlives it: on Linux the server dies with the thread that
+    started it. The system's Prosody and its configuration are not touched.
+
+    Raises:
+        InvalidArgument: a name or the domain cannot be part of a JID.
+        ProgramMissing: (on entering) Prosody is not installed.
+        ServerUnreachable: (on entering) Prosody did not start; the message has the end of its log.
+    """
+
+    def __init__(
+        self,
+        accounts: Iterable[str] | Mapping[str, str] = ("ann", "bob"),
+        domain: str = "localhost",
+        *,
+        tls: bool = False,
+    ) -> None:
+        given = accounts if isinstance(accounts, Mapping) else {name: secrets.token_urlsafe(12) for name in accounts}
+        self.host = HOST
+        """Address it listens at."""
+        self.domain = domain
+        """The part of its JIDs behind the `@`."""
+        self.accounts: dict[str, str] = {_checked(name, domain): secret for name, secret in given.items()}
+        """Passwords by the part of a JID before the `@`."""
+        self.tls = tls
+        """With TLS required (STARTTLS), else without TLS."""
+        self.port = 0
+        """Of chat clients; the same after `restart`."""
+        self.http_port = 0
+        """Of BOSH and WebSocket (`/http-bind`, `/xmpp-websocket`)."""
+        self.ca_file: Path | None = None
+        """With `tls`: certificate of the authority to trust."""
+        self._program = ""
+        self.place: Path | None = None
+        """Directory of its files while it runs; readable by its user only. `prosody.log` is in it."""
+        self._process: Process | None = None
+
+    async def __aenter__(self) -> DevServer:
+        program = shutil.which("prosody") or shutil.which("prosody", path="/usr/sbin:/usr/local/sbin:/usr/local/bin")
+        if program is None:
+            raise ProgramMissing("prosody is not installed: apt-get install prosody")
+        self.port, self.http_port = _free_ports(2)
+        self.place = Path(tempfile.mkdtemp(prefix="qbcall-devserver-"))
+        try:
+            plan = Plan(
+                place=self.place,
+                host=self.host,
+                port=self.port,
+                http_port=self.http_port,
+                domain=self.domain,
+                accounts=self.accounts,
+                tls=self.tls,
+                run_as_root=os.geteuid() == 0 and _prosody_user() is None,
+            )
+            self.ca_file = write_files(plan)
+            _hand_over(self.place)
+            self._program = program
+            await self._start()
+        except BaseException:
+            await self._leave()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._leave()
+
+    @property
+    def pid(self) -> int | None:
+        """Number of its process, while it runs."""
+        return None if self._process is None else self._process.pid
+
+    async def kill(self) -> None:
+        """End the server as a crash would: connections break without a farewell."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+            self._process = None
+
+    async def restart(self) -> None:
+        """Start the server again, at the same port and with the same accounts, after a `kill` if it still runs.
+
+        Raises:
+            ServerUnreachable: it did not start.
+        """
+        await self.kill()
+        await self._start()
+
+    async def _start(self) -> None:
+        assert self.place is not None, "entered"
+        arguments = [*_die_with_parent(), self._program, "--config", str(self.place / "prosody.cfg.lua"), "-F"]
+        user = _prosody_user() if os.geteuid() == 0 else None
+        if user is None:
+            self._process = await asyncio.create_subprocess_exec(
+                *arguments, cwd=self.place, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL
+            )
+        else:
+            self._process = await asyncio.create_subprocess_exec(
+                *arguments,
+                cwd=self.place,
+                stdin=DEVNULL,
+                stdout=DEVNULL,
+                stderr=DEVNULL,
+                user=user.pw_uid,
+                group=user.pw_gid,
+                extra_groups=[],
+            )
+        try:
+            async with asyncio.timeout(START_PATIENCE):
+                await self._accepting(self._process)
+        except TimeoutError:
+            raise ServerUnreachable(f"prosody did not start within {START_PATIENCE:g} s: {self._log()}") from None
+
+    async def _accepting(self, process: Process) -> None:
+        """Wait until the server accepts connections."""
+        while process.returncode is None:
+            try:
+                _, writer = await asyncio.open_connection(self.host, self.port)
+            except OSError:
+                await asyncio.sleep(POLL)
+                continue
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+            return
+        raise ServerUnreachable(f"prosody ended with code {process.returncode}: {self._log()}")
+
+    def _log(self) -> str:
+        assert self.place is not None, "entered"
+        try:
+            return (self.place / "prosody.log").read_text("utf-8", "replace")[-LOG_TAIL:]
+        except OSError:
+            return "it wrote no log"
+
+    async def _leave(self) -> None:
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.terminate()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), STOP_PATIENCE)
+        await self.kill()
+        if self.place is not None:
+            shutil.rmtree(self.place, ignore_errors=True)
+            self.place = None
+
+
+def _checked(name: str, domain: str) -> str:
+    jid = bare_jid(f"{name}@{domain}")
+    if jid != f"{name}@{domain}":
+        raise InvalidArgument(f"account {name!r} at {domain!r}: write it as {jid!r}")
+    return name
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports on loopback that nobody listens at; different ones."""
+    found: list[int] = []
+    while len(found) < count:
+        port = PORTS[secrets.randbelow(len(PORTS))]
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+        if port not in found:
+            found.append(port)
+    return found
+
+
+def _prosody_user() -> pwd.struct_passwd | None:
+    """The account that Debian's package makes: a server need not run as root."""
+    try:
+        return pwd.getpwnam("prosody")
+    except KeyError:
+        return None
+
+
+def _hand_over(place: Path) -> None:
+    """Let the unprivileged server use its directory."""
+    user = _prosody_user()
+    if os.geteuid() != 0 or user is None:
+        return
+    for path in (place, *place.rglob("*")):
+        os.chown(path, user.pw_uid, user.pw_gid)
+
+
+def _die_with_parent() -> list[str]:
+    """Program before the program: the kernel ends it with us (prctl(2), PR_SET_PDEATHSIG), even if we are killed.
+
+    Not `preexec_fn`, which is unsafe where threads run, as they do for media.
+    """
+    program = shutil.which("setpriv")
+    return [program, "--pdeathsig", "KILL", "--"] if program else []

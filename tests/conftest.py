@@ -1,0 +1,13 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tests with a real server are skipped where there is none."""
+    if item.get_closest_marker("prosody") and shutil.which("prosody") is None:
+        pytest.skip("prosody is not installed: apt-get install prosody")
