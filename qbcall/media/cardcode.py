@@ -1,8 +1,8 @@
 """The bar code of a test card: name, counter and time as big cells of luma, made to survive lossy video.
 
-192 bits, the most significant first: name (12 bytes of UTF-8, filled up with NUL), counter (32 bits), milliseconds since
-the epoch (48 bits), CRC-16/CCITT-FALSE of all that. The cells are placed in parts of the frame's size, so that the code
-can be read after any rescaling. Dark is 0.
+192 bits, the most significant first: name (12 bytes of UTF-8, filled up with NUL), counter (32 bits), milliseconds
+since the epoch (48 bits), CRC-16/CCITT-FALSE of all that. The cells are placed in parts of the frame's size, so that
+the code can be read after any rescaling. Dark is 0.
 """
 
 from __future__ import annotations

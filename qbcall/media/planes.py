@@ -17,7 +17,8 @@ Plane = npt.NDArray[np.uint8]
 def plane(frame: av.VideoFrame, index: int) -> Plane:
     """A plane of 8-bit samples as an array of shape (height, width); writing to it writes to the frame."""
     part = frame.planes[index]
-    return np.frombuffer(part, np.uint8).reshape(-1, part.line_size)[: part.height, : part.width]
+    samples: Plane = np.frombuffer(part, np.uint8)  # type: ignore[call-overload]  # planes are buffers, untold
+    return samples.reshape(-1, part.line_size)[: part.height, : part.width]
 
 
 def luma(frame: av.VideoFrame) -> Plane:
@@ -31,3 +32,39 @@ def plain(width: int, height: int, colour: tuple[int, int, int] = BLACK) -> av.V
     for index, shade in enumerate(colour):
         plane(frame, index)[:] = shade
     return frame
+
+
+def sendable(frame: av.VideoFrame) -> av.VideoFrame:
+    """A copy that encoders take: yuv420p, width and height even (the last odd line or column is cut off).
+
+    A copy, because time stamps are written to it, and because a decoded key frame would ask for a key frame again.
+
+    Raises:
+        ValueError: it is smaller than 2x2 pixels.
+    """
+    width, height = frame.width & ~1, frame.height & ~1
+    if not width or not height:
+        raise ValueError(f"a picture must have at least 2x2 pixels, not {frame.width}x{frame.height}")
+    given = frame if frame.format.name == "yuv420p" else frame.reformat(format="yuv420p")
+    copy = av.VideoFrame(width, height, "yuv420p")
+    for index, scale in enumerate((1, 2, 2)):
+        plane(copy, index)[:] = plane(given, index)[: height // scale, : width // scale]
+    return copy
+
+
+def letterbox(frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
+    """A yuv420p picture of just this even size: the whole frame with its proportions kept, on black."""
+    if (frame.width, frame.height) == (width, height):
+        return sendable(frame)
+    scale = min(width / frame.width, height / frame.height)
+    wide, tall = (
+        min(most, max(2, round(side * scale / 2) * 2))
+        for side, most in ((frame.width, width), (frame.height, height))
+    )
+    small = frame.reformat(width=wide, height=tall, format="yuv420p")
+    made = plain(width, height)
+    left, top = (width - wide) // 4 * 2, (height - tall) // 4 * 2
+    for index, part in enumerate((1, 2, 2)):
+        x, y = left // part, top // part
+        plane(made, index)[y : y + tall // part, x : x + wide // part] = plane(small, index)
+    return made

@@ -103,7 +103,7 @@ def _background(width: int, height: int, name: str) -> _Background:
     while size > 8 and _font(size).getlength(name) > 0.9 * width:
         size -= 1
     pen.text((width / 2, NAME_TOP * height), name, fill="white", font=_font(size), anchor="ma")
-    frame = av.VideoFrame.from_image(picture).reformat(format="yuv420p")
+    frame = av.VideoFrame.from_ndarray(np.asarray(picture), format="rgb24").reformat(format="yuv420p")
     y, u, v = (plane(frame, index).copy() for index in range(3))
     top = round(PAPER_TOP * height)
     y[top:] = PAPER

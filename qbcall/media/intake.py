@@ -1,0 +1,153 @@
+"""Reads one source, a little ahead, in a task of its own; what is read waits until it is pulled.
+
+A source is never asked for more than is needed: one that has no pace gets ours. One that has a pace keeps the newest
+frames itself, as `FrameSource` says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import av
+
+from qbcall.media.blocks import Blocks, Samples
+from qbcall.media.frames import Frame, FrameSource, SourceEnded
+from qbcall.media.planes import sendable
+
+log = logging.getLogger("qbcall.media.intake")
+
+START_BLOCKS = 2
+"""Blocks of sound that are waited for after a gap: 40 ms, which bridges a busy machine."""
+MOST_BLOCKS = 3
+"""Blocks of sound that may wait before the source is asked for more."""
+
+Over = Callable[[FrameSource, Exception | None], None]
+"""Told when a source has no more frames, or broke."""
+
+
+class Intake(ABC):
+    """What waits between a source and the stream that is sent."""
+
+    def __init__(self, source: FrameSource | None, over: Over) -> None:
+        self.source = source
+        self.changed = asyncio.Event()
+        """Something came in, ended, or was cleared."""
+        self.ended = source is None
+        self._over = over
+        self._room = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def clear(self) -> None:
+        """Forget what waits, so that nothing old is sent."""
+        self._forget()
+        self._room.set()
+        self.changed.set()
+
+    async def close(self) -> None:
+        """Stop reading and close the source."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        if self.source is None:
+            return
+        try:
+            await self.source.close()
+        except Exception:
+            log.exception("closing the source %s failed", type(self.source).__name__)
+
+    def _start(self) -> None:
+        """The first pull starts to read, so that a device is not drained before anybody listens."""
+        if self._task is None and self.source is not None:
+            self._task = asyncio.get_running_loop().create_task(self._read(self.source), name="qbcall-read-source")
+
+    async def _read(self, source: FrameSource) -> None:
+        error: Exception | None = None
+        try:
+            while True:
+                self._put(await source.read())
+                self.changed.set()
+                while self._full():
+                    self._room.clear()
+                    await self._room.wait()
+        except SourceEnded:
+            pass
+        except Exception as problem:
+            error = problem
+        self.ended = True
+        self._over(source, error)
+        self.changed.set()
+
+    @abstractmethod
+    def _put(self, frame: Frame) -> None: ...
+
+    @abstractmethod
+    def _full(self) -> bool: ...
+
+    @abstractmethod
+    def _forget(self) -> None: ...
+
+
+class AudioIntake(Intake):
+    """Sound, cut into blocks."""
+
+    def __init__(self, source: FrameSource | None, over: Over) -> None:
+        super().__init__(source, over)
+        self._blocks = Blocks()
+        self._flowing = False
+
+    def pull(self) -> Samples | None:
+        """The next 20 ms; None: there is nothing to hear now."""
+        self._start()
+        self._flowing = len(self._blocks) >= (1 if self._flowing or self.ended else START_BLOCKS)
+        block = self._blocks.pull() if self._flowing else None
+        self._room.set()
+        return block
+
+    def _put(self, frame: Frame) -> None:
+        if not isinstance(frame, av.AudioFrame):
+            raise TypeError(f"an audio source yields av.AudioFrame, not {type(frame).__name__}")
+        self._blocks.push(frame)
+
+    def _full(self) -> bool:
+        return len(self._blocks) >= MOST_BLOCKS
+
+    def _forget(self) -> None:
+        self._blocks.clear()
+        self._flowing = False
+
+
+class VideoIntake(Intake):
+    """Pictures: one waits."""
+
+    def __init__(self, source: FrameSource | None, over: Over) -> None:
+        super().__init__(source, over)
+        self._frame: av.VideoFrame | None = None
+
+    def pull(self) -> av.VideoFrame | None:
+        """The next picture; None: there is none yet."""
+        self._start()
+        frame, self._frame = self._frame, None
+        self._room.set()
+        return frame
+
+    def _put(self, frame: Frame) -> None:
+        if not isinstance(frame, av.VideoFrame):
+            raise TypeError(f"a video source yields av.VideoFrame, not {type(frame).__name__}")
+        self._frame = sendable(frame)
+
+    def _full(self) -> bool:
+        return self._frame is not None
+
+    def _forget(self) -> None:
+        self._frame = None
+
+
+async def either(event: asyncio.Event, seconds: float) -> None:
+    """Wait for an event, but no longer than this."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

@@ -1,0 +1,273 @@
+"""What one participant sends in a call: one permanent stream for each kind, given to all peers.
+
+Sources come and go, are muted or break; the stream goes on under continuous time stamps, so that nothing has to be
+negotiated and a receiver sees the same track. Sound is sent every 20 ms, come what may; a picture when there is one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from fractions import Fraction
+
+import av
+import numpy as np
+
+from qbcall.core.model import MediaKind
+from qbcall.media.blocks import audio_frame
+from qbcall.media.frames import AUDIO_BLOCK, AUDIO_RATE, Frame, FrameSource, Source, VideoFormat
+from qbcall.media.intake import AudioIntake, VideoIntake, either
+from qbcall.media.pace import Pace
+from qbcall.media.planes import plain
+from qbcall.media.rate import Rate
+from qbcall.media.waiting import WaitingFrames
+
+log = logging.getLogger("qbcall.media.outgoing")
+
+VIDEO_CLOCK = 90_000
+"""Ticks per second of the time stamps of video (RFC 7741, section 4.1; RFC 6184, section 8.2.1)."""
+BLACK_FPS = 5
+"""Black pictures per second while there is nothing to show: enough for a joining peer to see that it is black."""
+BLOCK_SECONDS = AUDIO_BLOCK / AUDIO_RATE
+CATCH_UP = 0.1
+"""Seconds of sound that are made up for when the machine was busy; what is older is left out."""
+WAITING = {MediaKind.AUDIO: 10, MediaKind.VIDEO: 3}
+"""Frames that may wait for one peer; the oldest is dropped."""
+SILENCE = np.zeros((AUDIO_BLOCK, 2), np.int16)
+
+
+class Feed:
+    """One peer's share of a stream. Frames are shared between peers: look, do not change."""
+
+    def __init__(self, outgoing: Outgoing) -> None:
+        self._outgoing = outgoing
+        self._frames = WaitingFrames(WAITING[outgoing.kind])
+        self._closed = False
+
+    async def recv(self) -> Frame:
+        """The next frame, time stamped.
+
+        Raises:
+            SourceEnded: the share was given back, or the call is over.
+        """
+        return await self._frames.get()
+
+    def close(self) -> None:
+        """Give the share back; again is no error."""
+        if not self._closed:
+            self._closed = True
+            self._frames.clear()
+            self._frames.end()
+            self._outgoing.unsubscribe(self)
+
+    def put(self, frame: Frame) -> None:
+        """Told by the stream: one more frame."""
+        self._frames.put(frame)
+
+
+class Outgoing:
+    """One kind of media that is sent in a call."""
+
+    def __init__(self, kind: MediaKind, source: FrameSource | None, format: VideoFormat | None = None) -> None:
+        """Send from `source`, as soon as somebody subscribes; None: silence, or a black picture.
+
+        Args:
+            kind: what `source` yields.
+            source: belongs to this object from now on, which closes it.
+            format: the highest rate of pictures, and the size of black ones before there was another.
+        """
+        self.kind = kind
+        self.frames = 0
+        """Frames sent, to whoever listened."""
+        self.ended = False
+        """The present source has no more frames."""
+        self.error: Exception | None = None
+        """What the present source broke with."""
+        self._muted = False
+        self._format = format or VideoFormat()
+        self._size = (self._format.width, self._format.height)
+        self._rate = Rate()
+        self._feeds: list[Feed] = []
+        self._pump: asyncio.Task[None] | None = None
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._closed = False
+        self._epoch: float | None = None
+        self._last_stamp = -AUDIO_BLOCK
+        self._intake = self._take(source)
+
+    @property
+    def muted(self) -> bool:
+        """Whether silence, or a black picture, is sent instead of the source."""
+        return self._muted
+
+    @muted.setter
+    def muted(self, on: bool) -> None:
+        self._muted = on
+        self._intake.clear()
+
+    @property
+    def fps(self) -> float:
+        """Frames per second over the last seconds."""
+        return self._rate.at(asyncio.get_running_loop().time())
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Width and height of the latest picture; None for audio."""
+        return self._size if self.kind is MediaKind.VIDEO else None
+
+    def subscribe(self) -> Feed:
+        """A share for one more peer. After `close` it ends at once."""
+        feed = Feed(self)
+        if self._closed:
+            feed.close()
+            return feed
+        self._feeds.append(feed)
+        if self._pump is None:
+            work = self._pump_audio() if self.kind is MediaKind.AUDIO else self._pump_video()
+            self._pump = asyncio.get_running_loop().create_task(work, name=f"qbcall-send-{self.kind.value}")
+        return feed
+
+    def unsubscribe(self, feed: Feed) -> None:
+        """Told by a feed: it is closed."""
+        if feed in self._feeds:
+            self._feeds.remove(feed)
+        if not self._feeds and self._pump is not None:
+            self._pump.cancel()
+            self._retire(self._pump)
+            self._pump = None
+
+    def replace(self, source: FrameSource | None) -> None:
+        """Send something else from now on; the old source is closed. After `close`, so is the new one."""
+        new = self._take(source)
+        old = new if self._closed else self._intake
+        if not self._closed:
+            self._intake, self.ended, self.error = new, False, None
+        self._retire(asyncio.get_running_loop().create_task(old.close()))
+        old.changed.set()
+
+    async def close(self) -> None:
+        """Stop, and close the source; no task is left."""
+        if not self._closed:
+            self._closed = True
+            for feed in tuple(self._feeds):
+                feed.close()
+            self._retire(asyncio.get_running_loop().create_task(self._intake.close()))
+        while self._retiring:
+            await asyncio.wait(self._retiring)
+
+    # -- details -----------------------------------------------------------------------------------------------------
+
+    def _take(self, source: FrameSource | None) -> AudioIntake | VideoIntake:
+        intake = AudioIntake if self.kind is MediaKind.AUDIO else VideoIntake
+        return intake(source, self._source_over)
+
+    def _source_over(self, source: FrameSource, error: Exception | None) -> None:
+        if source is self._intake.source:
+            self.ended, self.error = True, error
+        if error is not None:
+            log.error("the %s source %s broke: %r", self.kind.value, type(source).__name__, error, exc_info=error)
+
+    def _retire(self, task: asyncio.Task[None]) -> None:
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+    async def _pump_audio(self) -> None:
+        pace = Pace(BLOCK_SECONDS, patience=CATCH_UP)
+        start: int | None = None
+        self._intake.clear()
+        while True:
+            number = await pace.tick()
+            if start is None:
+                start = max(self._now_in(AUDIO_RATE), self._last_stamp + AUDIO_BLOCK)
+            intake = self._intake
+            assert isinstance(intake, AudioIntake), "this is audio"
+            samples = None if self._muted else intake.pull()
+            frame = audio_frame(SILENCE if samples is None else samples)
+            self._publish(frame, start + number * AUDIO_BLOCK, AUDIO_RATE)
+
+    async def _pump_video(self) -> None:
+        loop = asyncio.get_running_loop()
+        interval, earliest = 1 / self._format.fps, 0.0
+        self._intake.clear()
+        while True:
+            # A frame may be early by one interval, so that a source with a pace of its own is not slowed down.
+            await asyncio.sleep(max(0.0, earliest - interval - loop.time()))
+            intake = self._intake
+            assert isinstance(intake, VideoIntake), "this is video"
+            frame = None if self._muted else intake.pull()
+            if frame is not None:
+                earliest = max(earliest, loop.time()) + interval
+                self._publish_video(frame)
+            elif self._muted or intake.ended:
+                self._publish_video(plain(*self._size))
+                await either(intake.changed, 1 / BLACK_FPS)
+            else:
+                await intake.changed.wait()
+            intake.changed.clear()
+
+    def _publish_video(self, frame: av.VideoFrame) -> None:
+        self._size = (frame.width, frame.height)
+        self._publish(frame, self._now_in(VIDEO_CLOCK), VIDEO_CLOCK)
+
+    def _publish(self, frame: Frame, stamp: int, clock: int) -> None:
+        frame.pts = self._last_stamp = max(stamp, self._last_stamp + 1)
+        frame.time_base = Fraction(1, clock)
+        self.frames += 1
+        self._rate.count(asyncio.get_running_loop().time())
+        for feed in self._feeds:
+            feed.put(frame)
+
+    def _now_in(self, clock: int) -> int:
+        """Time since the first frame, in ticks of a clock."""
+        now = asyncio.get_running_loop().time()
+        if self._epoch is None:
+            self._epoch = now
+        return round((now - self._epoch) * clock)
+
+
+class Local:
+    """What one participant sends in one call."""
+
+    def __init__(self, audio: Outgoing | None, video: Outgoing | None) -> None:
+        self.audio = audio
+        """None: no sound is sent, whatever source comes later; it may be received."""
+        self.video = video
+        """None: no picture is sent, whatever source comes later; it may be received."""
+        self._unused: set[asyncio.Task[None]] = set()
+
+    @classmethod
+    def of(cls, source: Source, format: VideoFormat | None = None) -> Local:
+        """Streams for the kinds that a source has; it belongs to them from now on."""
+        audio = None if source.audio is None else Outgoing(MediaKind.AUDIO, source.audio, format)
+        video = None if source.video is None else Outgoing(MediaKind.VIDEO, source.video, format)
+        return cls(audio, video)
+
+    def stream(self, kind: MediaKind) -> Outgoing | None:
+        """The stream of this kind."""
+        return self.audio if kind is MediaKind.AUDIO else self.video
+
+    def mute(self, kind: MediaKind, on: bool) -> None:
+        """Send silence or a black picture instead of the source, or the source again."""
+        stream = self.stream(kind)
+        if stream is not None:
+            stream.muted = on
+
+    def replace(self, source: Source) -> None:
+        """Send something else from now on; what the new source lacks becomes silence or a black picture.
+
+        A kind that was not sent from the beginning would have to be negotiated: it stays away, its part is closed.
+        """
+        for kind in MediaKind:
+            stream, part = self.stream(kind), source.of(kind)
+            if stream is not None:
+                stream.replace(part)
+            elif part is not None:
+                log.warning("%s is not sent in this call: that part of the new source is closed", kind.value)
+                self._unused.add(asyncio.get_running_loop().create_task(part.close()))
+
+    async def close(self) -> None:
+        """Stop, and close the sources; no task is left."""
+        for stream in (self.audio, self.video):
+            if stream is not None:
+                await stream.close()
+        await asyncio.gather(*self._unused, return_exceptions=True)
