@@ -1,0 +1,91 @@
+"""Sources that need neither file nor device: test card and tone, black and silence."""
+
+from __future__ import annotations
+
+from time import time
+
+import av
+import numpy as np
+
+from qbcall.media import testcard
+from qbcall.media.blocks import audio_frame
+from qbcall.media.frames import AUDIO_BLOCK, AUDIO_RATE, VideoFormat
+from qbcall.media.pace import Pace
+from qbcall.media.planes import plain
+from qbcall.media.tone import tone
+
+BLOCK_SECONDS = AUDIO_BLOCK / AUDIO_RATE
+BLACK_FPS = 5
+CATCH_UP = 0.1
+"""Seconds of sound that are made up for when the machine was busy."""
+
+
+class TestCard:
+    """Test cards with the present time. The counter skips what the machine was too busy to draw."""
+
+    __test__ = False  # the name is that of a thing, not of a test
+
+    def __init__(self, format: VideoFormat, name: str) -> None:
+        self._format = format
+        self._name = name
+        self._pace = Pace(1 / format.fps)
+
+    async def read(self) -> av.VideoFrame:
+        """The next card, when it is due."""
+        counter = await self._pace.tick()
+        return testcard.draw(self._format, self._name, counter, round(time() * 1000))
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+class Tone:
+    """A tone of one pitch."""
+
+    def __init__(self, hertz: int) -> None:
+        """Make one.
+
+        Raises:
+            InvalidArgument: the pitch is out of range.
+        """
+        self._blocks = tone(hertz)
+        self._pace = Pace(BLOCK_SECONDS, patience=CATCH_UP)
+
+    async def read(self) -> av.AudioFrame:
+        """The next 20 ms, when they are due."""
+        await self._pace.tick()
+        return audio_frame(next(self._blocks)[:, None])
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+class Black:
+    """A black picture, sent again now and then."""
+
+    def __init__(self, format: VideoFormat) -> None:
+        self._format = format
+        self._pace = Pace(1 / min(BLACK_FPS, format.fps))
+
+    async def read(self) -> av.VideoFrame:
+        """The picture, when it is due."""
+        await self._pace.tick()
+        return plain(self._format.width, self._format.height)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+class Silence:
+    """No sound."""
+
+    def __init__(self) -> None:
+        self._pace = Pace(BLOCK_SECONDS, patience=CATCH_UP)
+
+    async def read(self) -> av.AudioFrame:
+        """The next 20 ms, when they are due."""
+        await self._pace.tick()
+        return audio_frame(np.zeros((AUDIO_BLOCK, 1), np.int16))
+
+    async def close(self) -> None:
+        """Nothing is held."""
