@@ -1,0 +1,99 @@
+"""Opens what takes received media, by name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from qbcall.core.model import User
+from qbcall.errors import InvalidArgument
+from qbcall.media.callback import Callback
+from qbcall.media.frames import Frame, Sink
+from qbcall.media.recorder import open_recorder
+from qbcall.media.snapshots import open_snapshots
+from qbcall.media.sound_devices import Speaker
+from qbcall.media.specs import Form, Spec, parse
+from qbcall.media.verify import Verifier
+from qbcall.media.window import open_window
+
+
+class Null:
+    """Takes everything, keeps nothing."""
+
+    def write(self, peer: User, frame: Frame) -> None:
+        """Forget a frame."""
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A sink with a name."""
+
+    form: Form
+    open: Callable[[Spec], Awaitable[Sink]]
+
+
+async def open_sink(spec: str | Callable[[User, Frame], object]) -> Sink:
+    """Open what takes received media.
+
+    Names: `null`, `record:DIR`, `snapshot:DIR[,every=S]`, `window`, `speaker`, `verify[:tones=NAME=HZ/NAME=HZ]`.
+
+    Args:
+        spec: a name, or a function of user and frame, which may return an awaitable.
+
+    Raises:
+        InvalidArgument: an unknown name or option.
+        SinkError: a directory, device or program is missing; names it, and why.
+    """
+    if callable(spec):
+        return Callback(spec)
+    if not isinstance(spec, str):
+        raise InvalidArgument(f"sink must be text or a function of user and frame, not {type(spec).__name__}")
+    parsed = parse(spec, "sink", FORMS)
+    return await SINKS[parsed.name].open(parsed)
+
+
+async def _null(spec: Spec) -> Sink:
+    return Null()
+
+
+async def _record(spec: Spec) -> Sink:
+    return await open_recorder(spec.text, spec.value)
+
+
+async def _snapshot(spec: Spec) -> Sink:
+    every = spec.number("every", 1, 3600, 0)
+    return await open_snapshots(spec.text, spec.value, every or None)
+
+
+async def _window(spec: Spec) -> Sink:
+    return await open_window(spec.text)
+
+
+async def _speaker(spec: Spec) -> Sink:
+    return await asyncio.to_thread(Speaker, spec.text)
+
+
+async def _verify(spec: Spec) -> Sink:
+    tones: dict[str, int] = {}
+    for pair in filter(None, spec.options.get("tones", "").split("/")):
+        name, _, hertz = pair.rpartition("=")
+        if not name or not hertz.isdecimal():
+            raise InvalidArgument(f"{spec.text}: tones must be NAME=HZ/NAME=HZ/..., not {pair!r}")
+        tones[name] = int(hertz)
+    return Verifier(tones)
+
+
+SINKS = {
+    "null": Entry(Form(), _null),
+    "record": Entry(Form("DIR", needed=True), _record),
+    "snapshot": Entry(Form("DIR", needed=True, options=("every",)), _snapshot),
+    "window": Entry(Form(), _window),
+    "speaker": Entry(Form(), _speaker),
+    "verify": Entry(Form(options=("tones",)), _verify),
+}
+"""Every sink that has a name."""
+FORMS = {name: entry.form for name, entry in SINKS.items()}
