@@ -66,7 +66,7 @@ def _cell(sheet: Image.Image, place: tuple[int, int], picture: Image.Image | Non
     middle = ((box[0] + box[2]) // 2, (box[1] + box[3]) // 2)
     if picture is not None:
         pen.rectangle(box, fill=INK)
-        sheet.paste(picture, (middle[0] - picture.width // 2, middle[1] - picture.height // 2))
+        sheet.paste(picture, (place[0] + (CELL[0] - picture.width) // 2, place[1] + (CELL[1] - picture.height) // 2))
         return
     pen.rectangle(box, fill=EMPTY, outline=FRAME)
     if itself:

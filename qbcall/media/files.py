@@ -6,7 +6,6 @@ A thread decodes a little ahead. What was not taken in time is dropped, so that 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -18,8 +17,6 @@ from qbcall.core.model import MediaKind
 from qbcall.errors import SourceError
 from qbcall.media.decoding import Decoder
 from qbcall.media.frames import Frame, Source, SourceEnded, VideoFormat
-
-log = logging.getLogger("qbcall.media.files")
 
 AHEAD = 0.5
 """Seconds that are decoded ahead."""
@@ -36,6 +33,7 @@ class Player:
         self._queues: dict[MediaKind, deque[tuple[float, Frame]]] = {kind: deque() for kind in decoder.kinds}
         self._decoded = 0.0
         self._over = False
+        self._error: Exception | None = None
         self._start: float | None = None
         self._filling: asyncio.Task[None] | None = None
         self._users = len(decoder.kinds)
@@ -45,6 +43,7 @@ class Player:
 
         Raises:
             SourceEnded: the file is over.
+            av.FFmpegError, OSError: it broke.
         """
         queue = self._queues[kind]
         while True:
@@ -57,6 +56,8 @@ class Player:
                 await asyncio.sleep(queue[0][0] - position)
             elif self._filling is not None:
                 await asyncio.shield(self._filling)
+            elif self._error is not None:
+                raise self._error
             elif self._over:
                 raise SourceEnded("the file is over")
 
@@ -92,6 +93,8 @@ class Player:
             for kind, time, frame in await loop.run_in_executor(self._executor, self._decoder.decode, until):
                 self._queues[kind].append((time, frame))
             self._decoded, self._over = self._decoder.position, self._decoder.over
+        except Exception as error:  # told to whoever reads next
+            self._error, self._over = error, True
         finally:
             self._filling = None
 

@@ -21,8 +21,9 @@ class Rate:
         self._times.append(now)
 
     def at(self, now: float) -> float:
-        """Frames per second over the last 3 s; 0 when none came."""
+        """Frames per second over the last 3 s; sinks from 1 s after the newest frame on, to 0."""
         recent = [time for time in self._times if now - time <= SPAN]
         if len(recent) < 2 or recent[-1] == recent[0]:
             return 0.0
-        return (len(recent) - 1) / (max(now - recent[-1] - 1.0, 0.0) + recent[-1] - recent[0])
+        pause = max(now - recent[-1] - 1.0, 0.0)
+        return (len(recent) - 1) / (recent[-1] - recent[0] + pause)

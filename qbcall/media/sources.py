@@ -75,16 +75,6 @@ async def open_source(spec: str | object, video: VideoFormat, name: str, kinds: 
     return opened
 
 
-def parse_source(spec: str) -> None:
-    """Check the name and options of a source, without opening anything.
-
-    Raises:
-        InvalidArgument: as `open_source`.
-    """
-    for part in split(spec, FORMS):
-        parse(part, "source", FORMS)
-
-
 async def _test(spec: Spec, wanted: Wanted) -> Source:
     name = spec.options.get("name", wanted.name)
     format = _format(spec, wanted.video)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import median
@@ -37,11 +38,11 @@ class Finding:
     out_of_order: int = 0
     name: str | None = None
     counter: int = -1
-    delays: list[float] = field(default_factory=list)
+    delays: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_KEPT))
     audio_frames: int = 0
     sound: list[npt.NDArray[np.int16]] = field(default_factory=list)
     rate: int = 0
-    tones: list[float] = field(default_factory=list)
+    tones: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_KEPT))
 
     def see(self, frame: av.VideoFrame, now: float) -> None:
         """Read a card."""
@@ -53,7 +54,7 @@ class Finding:
         if card.name == self.name and card.counter < self.counter:
             self.out_of_order += 1
         self.name, self.counter = card.name, card.counter
-        self.delays = [*self.delays[1 - MOST_KEPT :], now - card.timestamp / 1000]
+        self.delays.append(now - card.timestamp / 1000)
 
     def hear(self, frame: av.AudioFrame) -> None:
         """Collect sound; measure it when there is enough."""
@@ -64,7 +65,7 @@ class Finding:
             found = pitch(np.concatenate(self.sound), self.rate)
             self.sound.clear()
             if found is not None:
-                self.tones = [*self.tones[1 - MOST_KEPT :], found]
+                self.tones.append(found)
 
     def report(self) -> dict[str, object]:
         """The finding, for programs."""
