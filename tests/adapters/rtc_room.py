@@ -36,10 +36,10 @@ class SolidFeed:
         self.closed = False
 
     async def recv(self) -> Frame:
-        due = self._loop.create_future()
-        timer = self._loop.call_at(self._start + self._count * 0.02, due.set_result, None)
+        due = asyncio.Event()
+        timer = self._loop.call_at(self._start + self._count * 0.02, due.set)
         try:
-            await due
+            await due.wait()
         finally:
             timer.cancel()
         if self.closed or self._outlet.broken:
@@ -201,7 +201,7 @@ def run(play: Callable[[], Coroutine[Any, Any, None]]) -> None:
         async with asyncio.timeout(20):
             await play()
             await gone()
-        assert troubles == []
+        assert troubles == [], troubles
 
     asyncio.run(watched())
 
