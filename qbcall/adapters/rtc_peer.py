@@ -78,6 +78,7 @@ class PeerConnection:
         self._before = (clock(), StatsReport())
         self._remote: rtc_sdp.Remote | None = None
         self._ours: str | None = None
+        self._pair: tuple[str | None, str | None] = (None, None)
         self._watched = False
         self._outgoing: dict[str, OutgoingTrack] = {}
         self._incoming: dict[str, IncomingTrack] = {}
@@ -218,12 +219,12 @@ class PeerConnection:
 
     def _read(self) -> StatsReport:
         sent, received = self._sent(), self._received()
-        transport = next((one.transport.transport for one in self._pc.getReceivers()), None)
-        local, remote = (None, None) if transport is None else candidate_types(transport)
+        for receiver in self._pc.getReceivers():
+            self._pair = candidate_types(receiver.transport.transport) or self._pair
         return StatsReport(
             round_trip=next((stream.round_trip for stream in sent if stream.round_trip is not None), None),
-            local_candidate=local,
-            remote_candidate=remote,
+            local_candidate=self._pair[0],
+            remote_candidate=self._pair[1],
             sent=kinds_of(sent),
             received=kinds_of(received),
         )

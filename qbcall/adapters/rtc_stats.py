@@ -144,11 +144,11 @@ def level(block: av.AudioFrame) -> float:
     return float(np.sqrt(np.mean(np.square(samples / full)))) if samples.size else 0.0
 
 
-def candidate_types(transport: RTCIceTransport) -> tuple[str | None, str | None]:
-    """Types of the local and the remote candidate in use: `host`, `srflx`, `prflx` or `relay`."""
+def candidate_types(transport: RTCIceTransport) -> tuple[str, str] | None:
+    """Types of the local and the remote candidate in use: `host`, `srflx`, `prflx` or `relay`; None: no path now."""
     for pair in transport._connection._nominated.values():  # aiortc has no candidate pair statistics
         return pair.local_candidate.type, pair.remote_candidate.type
-    return None, None
+    return None
 
 
 def packets_received(receivers: Iterable[RTCRtpReceiver]) -> int:

@@ -9,6 +9,7 @@ import threading
 
 import psutil
 import pytest
+from aiortc import RTCPeerConnection
 
 from qbcall.adapters import rtc
 from qbcall.core.effects import ApplyAnswer, CreateOffer
@@ -209,11 +210,16 @@ def test_peer_that_vanishes_is_silent_and_nothing_else(monkeypatch: pytest.Monke
 
 def cut(endpoint: Endpoint) -> None:
     """Take its sockets away, as a killed process would."""
-    for lane in endpoint.media._lanes.values():
-        assert lane._connection is not None
-        for receiver in lane._connection._pc.getReceivers():
-            for protocol in receiver.transport.transport._connection._protocols:
-                protocol.transport.abort()
+    for receiver in connection(endpoint).getReceivers():
+        for protocol in receiver.transport.transport._connection._protocols:
+            protocol.transport.abort()
+
+
+def connection(endpoint: Endpoint) -> RTCPeerConnection:
+    """The only one it has."""
+    (lane,) = endpoint.media._lanes.values()
+    assert lane._connection is not None
+    return lane._connection._pc
 
 
 def latest(endpoint: Endpoint, peer: Endpoint) -> StatsReport:
@@ -259,6 +265,18 @@ def test_statistics_of_an_unconnected_peer_are_empty() -> None:
             await a.offer(b)
             a.read_stats(b)
             assert (await a.until(StatsRead)).report == StatsReport()
+
+    run(play)
+
+
+def test_candidate_types_stay_known_after_the_remote_end() -> None:
+    async def play() -> None:
+        async with Endpoint("a") as a, Endpoint("b") as b:
+            await join(a, b)
+            assert latest(a, b).remote_candidate == "host"
+            b.leave(a)
+            await a.until(IceFailed)
+            assert latest(a, b).remote_candidate == "host"
 
     run(play)
 
@@ -350,6 +368,18 @@ def test_only_the_wanted_address_is_offered() -> None:
             for sdp in (offer.sdp, answer.sdp):
                 assert set(re.findall(r"candidate:\S+ 1 udp \d+ (\S+)", sdp)) == {"127.0.0.1"}
                 assert set(re.findall(r"\d+\.\d+\.\d+\.\d+", sdp)) == {"127.0.0.1", "0.0.0.0"}
+
+    run(play)
+
+
+def test_no_server_is_asked_that_nobody_named() -> None:
+    """Without a list of servers aiortc asks one of Google's."""
+
+    async def play() -> None:
+        async with Endpoint("a") as a, Endpoint("b") as b:
+            await a.offer(b)
+            agents = [receiver.transport.transport._connection for receiver in connection(a).getReceivers()]
+            assert [(agent.stun_server, agent.turn_server) for agent in agents] == [(None, None)] * 2
 
     run(play)
 
