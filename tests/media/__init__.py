@@ -1,0 +1,1 @@
+"""Tests of sources, sinks, and what is between them."""
