@@ -105,7 +105,7 @@ class Subscriptions:
                 self._lanes.pop(key).close()
 
     def stream(self, event_class: type[E], *, where: Callable[[E], bool] | None = None) -> EventStream[E]:
-        """The events from now on, of the class and for which `where` holds. Close it with `end`."""
+        """The events from now on, of the class and for which `where` holds, until it is given to `end`."""
         stream: EventStream[E] = EventStream()
 
         def tell(event: Event) -> None:

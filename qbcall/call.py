@@ -1,0 +1,411 @@
+"""A call as the application holds it. Its states are folded from events, so that it says what was told last."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from types import TracebackType
+from typing import Protocol, Self, TypeVar
+
+from qbcall.core import events as ev
+from qbcall.core.inputs import AcceptCall, HangUp, Input, RejectCall, SendUpdate, StartCall
+from qbcall.core.model import (
+    CallHead,
+    CallId,
+    CallMedia,
+    CallState,
+    DeclineReason,
+    EndReason,
+    Info,
+    MediaKind,
+    PeerState,
+    StatsReport,
+    User,
+)
+from qbcall.errors import (
+    Busy,
+    CallFailed,
+    CallLost,
+    Cancelled,
+    InvalidArgument,
+    InvalidState,
+    MediaFailed,
+    NoAnswer,
+    Rejected,
+)
+from qbcall.media.frames import Frame, Sink
+from qbcall.media.outgoing import Local
+from qbcall.peer import Peer
+from qbcall.subscriptions import EventStream, Subscriptions
+
+log = logging.getLogger("qbcall.call")
+
+C = TypeVar("C", bound=ev.CallEvent)
+SourceSpec = str | object
+"""What is sent: a name such as `test` or `file:PATH` (see `docs/cli.md`), or any object that yields frames."""
+SinkSpec = str | Callable[[User, Frame], object]
+"""Where received frames go: a name such as `record:DIR`, or a function of user and frame."""
+
+FAILURES: dict[EndReason, tuple[type[CallFailed], str]] = {
+    EndReason.REJECTED: (Rejected, "the call was rejected"),
+    EndReason.BUSY: (Busy, "the user is busy"),
+    EndReason.NO_ANSWER: (NoAnswer, "nobody answered"),
+    EndReason.MISSED: (NoAnswer, "the call was not answered here"),
+    EndReason.CANCELLED: (Cancelled, "the caller hung up before the call was accepted"),
+    EndReason.MEDIA_FAILED: (MediaFailed, "media could not be established"),
+    EndReason.DISCONNECT_TIMEOUT: (CallLost, "the connection was lost and did not come back"),
+    EndReason.REMOTE_HUNG_UP: (CallFailed, "the other side hung up"),
+    EndReason.HUNG_UP: (CallFailed, "this side hung up"),
+    EndReason.DECLINED: (CallFailed, "this side rejected the call"),
+}
+
+
+class Owner(Protocol):
+    """What a call needs from its client."""
+
+    subscriptions: Subscriptions
+
+    def command(self, what: Input) -> None:
+        """Carry out a wish of the user; raises UsageError or LinkDown."""
+
+    def check_info(self, info: Info | None) -> Info:
+        """The words as they can be sent; raises TypeError or InvalidArgument."""
+
+    async def open_media(
+        self, call: Call, source: SourceSpec | None, sinks: Sequence[SinkSpec] | None, mute: Collection[MediaKind]
+    ) -> None:
+        """Open what this side sends and where received media goes; raises SourceError, SinkError, InvalidArgument."""
+
+    async def replace_source(self, call: Call, source: SourceSpec) -> None:
+        """Send something else; raises SourceError, InvalidArgument."""
+
+    def measure(self, call: CallId, peer: User) -> StatsReport | None:
+        """The latest measurement of the connection."""
+
+
+class Call:
+    """One call. Made by `Client.call`, or by an `IncomingCall`."""
+
+    def __init__(self, owner: Owner, head: CallHead, me: User, info: Info, *, now: float) -> None:
+        self.head = head
+        """Caller, callees and media."""
+        self.me = me
+        self.info = info
+        """What the caller said with the invitation."""
+        self.state = CallState.NEW
+        self.end_reason: EndReason | None = None
+        """Why the call ended; None while it has not."""
+        self.peers: Mapping[User, Peer] = {user: Peer(user) for user in head.members if user != me}
+        self.created_at = now
+        self.accepted_at: float | None = None
+        self.connected_at: float | None = None
+        self.closed_at: float | None = None
+        self.local: Local | None = None
+        """What this side sends; None before media was opened."""
+        self.sinks: list[Sink] = []
+        """Where received media goes."""
+        self.failed_sinks: list[Sink] = []
+        """Sinks that broke and get nothing more."""
+        self._owner = owner
+        self._last_ended: Peer | None = None
+        self._streams: list[EventStream[ev.CallEvent]] = []
+        self._complete = asyncio.Event()
+
+    # -- who and what ------------------------------------------------------------------------------------------------
+
+    @property
+    def id(self) -> CallId:
+        """Unique name of the call, the same at all participants."""
+        return self.head.call
+
+    @property
+    def incoming(self) -> bool:
+        """Whether somebody else called."""
+        return self.head.caller != self.me
+
+    @property
+    def caller(self) -> User:
+        """Who called."""
+        return self.head.caller
+
+    @property
+    def media(self) -> CallMedia:
+        """Audio, or video with audio."""
+        return self.head.media
+
+    def peer(self, user: str) -> Peer:
+        """Another user of this call.
+
+        Raises:
+            KeyError: the user is not in the call.
+        """
+        return self.peers[User(user)]
+
+    def peer_state(self, user: str) -> PeerState:
+        """State of the connection to a user; UNKNOWN for a user who is not in the call."""
+        peer = self.peers.get(User(user))
+        return PeerState.UNKNOWN if peer is None else peer.state
+
+    # -- wishes ------------------------------------------------------------------------------------------------------
+
+    async def start(self, info: Info | None = None) -> None:
+        """Dial all callees.
+
+        Args:
+            info: what to tell them, text to text; goes with every invitation.
+
+        Raises:
+            InvalidState: the call was started, or is over.
+            LinkDown: the chat is not connected.
+            TypeError, InvalidArgument: `info` cannot be sent.
+        """
+        words = self._owner.check_info(info)
+        self._owner.command(StartCall(call=self.id, info=words))
+        self.info = words
+
+    async def accept(
+        self,
+        info: Info | None = None,
+        *,
+        source: SourceSpec | None = None,
+        sinks: Sequence[SinkSpec] | None = None,
+        mute: Collection[MediaKind] = (),
+    ) -> None:
+        """Accept an incoming call.
+
+        Args:
+            info: what to tell the caller.
+            source: what to send; default: as configured.
+            sinks: where received media goes; default: as configured.
+            mute: kinds of media that start muted.
+
+        Raises:
+            InvalidState: the call is not ringing here.
+            SourceError, SinkError: a file, device or program is missing; the call rings on.
+        """
+        words = self._owner.check_info(info)
+        if not self.incoming or self.state is not CallState.PENDING or self.local is not None:
+            raise InvalidState(f"accept: not possible for {self._describe()}")
+        await self._owner.open_media(self, source, sinks, mute)
+        self._owner.command(AcceptCall(call=self.id, info=words))
+
+    async def reject(self, info: Info | None = None, *, busy: bool = False) -> None:
+        """Reject an incoming call; of a call that is over this is no error.
+
+        Raises:
+            InvalidState: the call was made here, or was accepted.
+        """
+        reason = DeclineReason.BUSY if busy else DeclineReason.DECLINED
+        self._owner.command(RejectCall(call=self.id, info=self._owner.check_info(info), reason=reason))
+
+    async def hang_up(self, info: Info | None = None) -> None:
+        """Leave the call: cancel, reject or hang up, as its state is. Of a call that is over this is no error."""
+        self._owner.command(HangUp(call=self.id, info=self._owner.check_info(info)))
+
+    async def update(self, info: Info, to: str | None = None) -> None:
+        """Tell application data to one participant, or to all.
+
+        Raises:
+            InvalidState: nobody is in the call yet, or it is over.
+            InvalidArgument: `to` is not in the call.
+        """
+        target = None if to is None else User(to)
+        self._owner.command(SendUpdate(call=self.id, info=self._owner.check_info(info), to=target))
+
+    def mute(self, kind: MediaKind | str, on: bool = True) -> None:
+        """Send silence, or a black picture, instead of the source; nothing is negotiated and nobody is told.
+
+        Raises:
+            InvalidArgument: `kind` is neither `audio` nor `video`.
+            InvalidState: media is not open yet.
+        """
+        self._sending().mute(kind_named(kind), on)
+
+    async def replace_source(self, source: SourceSpec) -> None:
+        """Send something else from now on; nothing is negotiated.
+
+        Raises:
+            SourceError: it cannot be opened; the present one goes on.
+            InvalidState: media is not open yet.
+        """
+        self._sending()
+        await self._owner.replace_source(self, source)
+
+    # -- waiting -----------------------------------------------------------------------------------------------------
+
+    async def connected(self, timeout: float | None = None) -> None:
+        """Wait until media is connected with at least one user.
+
+        Raises:
+            Rejected, Busy, NoAnswer, Cancelled, MediaFailed, CallLost, CallFailed: the call ended before.
+            TimeoutError: `timeout` seconds went by.
+        """
+        if self.state is not CallState.CONNECTED:
+            await self.wait_for(
+                ev.CallStateChanged,
+                timeout=timeout,
+                where=lambda event: event.new in (CallState.CONNECTED, CallState.CLOSED),
+            )
+        if self.connected_at is None:
+            raise self.failure()
+
+    async def ended(self) -> EndReason:
+        """Wait until the call is over and everything received is written."""
+        await self._complete.wait()
+        assert self.end_reason is not None, "set before complete"
+        return self.end_reason
+
+    def failure(self) -> CallFailed:
+        """The end of the call as an error; an application that awaits an outcome gets it raised.
+
+        Raises:
+            InvalidState: the call is not over.
+        """
+        if self.end_reason is None:
+            raise InvalidState(f"failure: {self._describe()} is not over")
+        kind, words = FAILURES[self.end_reason]
+        peer = self._last_ended
+        if peer is None:
+            return kind(words)
+        said = f": {peer.detail}" if peer.detail else f" ({dict(peer.info)})" if peer.info else ""
+        return kind(f"{peer.user}: {words}{said}", peer=peer.user, info=peer.info)
+
+    def events(self) -> EventStream[ev.CallEvent]:
+        """The events of this call: first the present state, as events, then what follows; ends with `CallClosed`."""
+        stream = self._owner.subscriptions.stream(ev.CallEvent, where=lambda event: event.call == self.id)
+        for event in self._present():
+            stream.put(event)
+        if self.end_reason is None:
+            self._streams.append(stream)
+        else:
+            self._owner.subscriptions.end(stream)
+        return stream
+
+    async def wait_for(
+        self, event_class: type[C], *, timeout: float | None = None, where: Callable[[C], bool] | None = None
+    ) -> C:
+        """Wait for an event of this call; the present state counts, as in `events`.
+
+        Raises:
+            TimeoutError: `timeout` seconds went by.
+            CallFailed: the call ended, and the event did not come.
+        """
+        stream = self.events()
+        try:
+            async with asyncio.timeout(timeout):
+                async for event in stream:
+                    if isinstance(event, event_class) and (where is None or where(event)):
+                        return event
+        finally:
+            self._end(stream)
+        raise self.failure()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with contextlib.suppress(InvalidState):  # the client was left, and hung up
+            await self.hang_up()
+        await self.ended()
+
+    # -- told by the client ------------------------------------------------------------------------------------------
+
+    def fold(self, event: ev.CallEvent, now: float) -> None:
+        """Take over what an event says, before the application hears it."""
+        match event:
+            case ev.IncomingCall():
+                self.state = CallState.PENDING
+            case ev.CallMerged():
+                self.head = CallHead(
+                    call=event.call, caller=self.head.callees[0], callees=(self.me,), media=self.head.media
+                )
+            case ev.CallStateChanged(new=new):
+                self.state = new
+                self._stamp(new, now)
+            case ev.CallClosed():
+                self.end_reason = event.reason
+            case ev.PeerEvent():
+                peer = self.peers[event.peer]
+                peer.fold(event, now)
+                if isinstance(event, ev.PeerClosed):
+                    peer.stats = self._owner.measure(self.id, peer.user) or peer.stats
+                    self._last_ended = peer
+
+    def deliver(self, user: User, frame: Frame) -> None:
+        """Received media."""
+        self.peers[user].received(frame).push(frame)
+        for sink in tuple(self.sinks):
+            try:
+                sink.write(user, frame)
+            except Exception:
+                log.exception("call %s: %s failed and gets nothing more", self.id, type(sink).__name__)
+                self.sinks.remove(sink)
+                self.failed_sinks.append(sink)
+
+    async def wind_up(self) -> None:
+        """The call is over: finish files, let go of devices, wake whoever waits for the end."""
+        work: list[Awaitable[None]] = [sink.close() for sink in (*self.sinks, *self.failed_sinks)]
+        if self.local is not None:
+            work.append(self.local.close())
+        for result in await asyncio.gather(*work, return_exceptions=True):
+            if isinstance(result, Exception):
+                log.error("call %s: closing its media failed", self.id, exc_info=result)
+        for peer in self.peers.values():
+            peer.close()
+        self._complete.set()
+
+    def end_streams(self) -> None:
+        """The last event of the call was told."""
+        for stream in tuple(self._streams):
+            self._end(stream)
+
+    # -- details -----------------------------------------------------------------------------------------------------
+
+    def _end(self, stream: EventStream[ev.CallEvent]) -> None:
+        self._owner.subscriptions.end(stream)
+        if stream in self._streams:
+            self._streams.remove(stream)
+
+    def _stamp(self, new: CallState, now: float) -> None:
+        match new:
+            case CallState.CONNECTING:
+                self.accepted_at = now
+            case CallState.CONNECTED:
+                self.connected_at = now
+            case CallState.CLOSED:
+                self.closed_at = now
+
+    def _present(self) -> list[ev.CallEvent]:
+        """The present state, told as events."""
+        some: list[ev.CallEvent] = []
+        if self.state is not CallState.NEW:
+            some.append(ev.CallStateChanged(call=self.id, old=CallState.NEW, new=self.state))
+        for peer in self.peers.values():
+            some.extend(peer.present(self.id))
+        if self.end_reason is not None:
+            some.append(ev.CallClosed(call=self.id, reason=self.end_reason))
+        return some
+
+    def _sending(self) -> Local:
+        if self.local is None or self.state is CallState.CLOSED:
+            raise InvalidState(f"media: not open in {self._describe()}")
+        return self.local
+
+    def _describe(self) -> str:
+        return f"{'an incoming' if self.incoming else 'an outgoing'} call that is {self.state.value}"
+
+
+def kind_named(kind: MediaKind | str) -> MediaKind:
+    """The kind of media that is meant.
+
+    Raises:
+        InvalidArgument: neither `audio` nor `video`.
+    """
+    try:
+        return MediaKind(kind)
+    except ValueError:
+        raise InvalidArgument(f"kind must be audio or video, not {kind!r}") from None

@@ -1,0 +1,394 @@
+"""The library as an application uses it: real media on loopback, an in-process chat link."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from qbcall import (
+    Busy,
+    Call,
+    CallClosed,
+    CallEvent,
+    CallMedia,
+    CallState,
+    CallStateChanged,
+    Cancelled,
+    Client,
+    Config,
+    EndReason,
+    IncomingCall,
+    InvalidArgument,
+    InvalidState,
+    LinkDown,
+    MediaKind,
+    MemoryHub,
+    PeerAccepted,
+    PeerState,
+    PeerUpdated,
+    Rejected,
+    SourceError,
+    VideoTrackAdded,
+)
+from qbcall.core.events import CallMerged, PeerClosed, PeerConnected, PeerConnecting
+from qbcall.media.incoming import Incoming, to_array
+from qbcall.media.testcard import read
+
+SMALL = "test:size=160x120,fps=15"
+PATIENCE = 20.0
+
+
+def config(user: str, **call: object) -> Config:
+    return Config.of(
+        account={"jid": f"{user}@example.org"},
+        call=call,
+        ice={"addresses": ["127.0.0.1"]},
+        media={"source": SMALL, "sinks": ["null"]},
+    )
+
+
+def run(scenario: Callable[[AsyncExitStack, MemoryHub], Coroutine[Any, Any, None]]) -> None:
+    """Run a scenario, and see that nothing of it is left."""
+
+    async def whole() -> None:
+        async with asyncio.timeout(2 * PATIENCE), AsyncExitStack() as stack:
+            await scenario(stack, MemoryHub())
+        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        assert not left, left
+
+    asyncio.run(whole())
+
+
+async def clients(stack: AsyncExitStack, hub: MemoryHub, *users: str, **call: object) -> list[Client]:
+    return [await stack.enter_async_context(Client(config(user, **call), link=hub.link)) for user in users]
+
+
+def answering(client: Client, how: Callable[[Call], Awaitable[None]]) -> asyncio.Future[Call]:
+    """Serve incoming calls; the future is the first one, once it was served."""
+    served: asyncio.Future[Call] = asyncio.get_running_loop().create_future()
+
+    @client.on(IncomingCall)
+    async def serve(event: IncomingCall) -> None:
+        call = client.calls[event.call]
+        await how(call)
+        if not served.done():
+            served.set_result(call)
+
+    return served
+
+
+async def picture(incoming: Incoming | None, wanted: Callable[[av.VideoFrame], bool]) -> av.VideoFrame:
+    """The first received frame for which `wanted` holds."""
+    assert incoming is not None
+    async with asyncio.timeout(PATIENCE):
+        async for frame in incoming:
+            if isinstance(frame, av.VideoFrame) and wanted(frame):
+                return frame
+    raise AssertionError("the picture ended")
+
+
+def test_a_call_carries_pictures_and_sound_both_ways_and_ends_at_both_sides() -> None:
+    async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
+        ann, bob = await clients(stack, hub, "ann", "bob")
+        served = answering(bob, lambda call: call.accept({"from": "bob"}))
+        async with ann.call("bob@example.org", info={"topic": "hé <&>"}) as call:
+            await call.connected(PATIENCE)
+            await call.wait_for(VideoTrackAdded, timeout=PATIENCE)
+            theirs = await served
+            assert theirs.info == {"topic": "hé <&>"}
+            assert call.peer("bob@example.org").info == {"from": "bob"}
+            await picture(call.peer("bob@example.org").video, lambda frame: name_on(frame) == "bob")
+            await theirs.wait_for(VideoTrackAdded, timeout=PATIENCE)
+            await picture(theirs.peer("ann@example.org").video, lambda frame: name_on(frame) == "ann")
+            audio = call.peer("bob@example.org").audio
+            assert audio is not None
+            async for frame in audio:
+                assert to_array(frame).dtype == np.int16
+                break
+        assert call.end_reason is EndReason.HUNG_UP
+        assert await theirs.ended() is EndReason.REMOTE_HUNG_UP
+
+    run(scenario)
+
+
+def name_on(frame: av.VideoFrame) -> str | None:
+    card = read(frame)
+    return None if card is None else card.name
+
+
+def test_a_mesh_of_four_connects_every_pair() -> None:
+    """QB-150."""
+
+    async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
+        ann, *others = await clients(stack, hub, "ann", "bob", "cat", "dan")
+        served = [answering(client, lambda call: call.accept()) for client in others]
+        async with ann.call([client.user for client in others], media=CallMedia.AUDIO) as call:
+            calls = [call, *[await one for one in served]]
+            for some in calls:
+                for peer in some.peers:
+                    await some.wait_for(
+                        PeerConnected, timeout=PATIENCE, where=lambda event, peer=peer: event.peer == peer
+                    )
+            assert all(peer.state is PeerState.CONNECTED for some in calls for peer in some.peers.values())
+
+    run(scenario)
+
+
+def test_a_reject_is_raised_to_who_awaits_the_call() -> None:
+    async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
+        ann, bob, cat = await clients(stack, hub, "ann", "bob", "cat")
+        answering(bob, lambda call: call.reject({"why": "asleep"}))
+        answering(cat, lambda call: call.reject(busy=True))
+        call = await ann.call("bob@example.org")
+        with pytest.raises(Rejected, match=r"bob@example\.org") as caught:
+            await call.connected(PATIENCE)
+        assert caught.value.info == {"why": "asleep"}
+        assert not isinstance(caught.value, Busy)
+        with pytest.raises(Busy):
+            await (await ann.call("cat@example.org")).connected(PATIENCE)
+
+    run(scenario)
+
+
+def test_a_call_that_is_cancelled_ends_as_cancelled_where_it_rang() -> None:
+    async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
+        ann, bob = await clients(stack, hub, "ann", "bob")
+        ringing = answering(bob, lambda call: asyncio.sleep(0))
+        call = await ann.call("bob@example.org")
+        theirs = await ringing
+        await call.hang_up({"sorry": "wrong number"})
+        with pytest.raises(Cancelled):
+            await theirs.connected(PATIENCE)
+        assert theirs.peer("ann@example.org").info == {"sorry": "wrong number"}
+        with pytest.raises(InvalidState):
+            await theirs.accept()
+
+    run(scenario)
+
+
+def test_two_users_who_call_each_other_are_in_one_call() -> None:
+    """QB-051."""
+
+    async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
+        ann, bob = await clients(stack, hub, "ann", "bob")
+        merged: list[CallMerged] = []
+        ann.on(CallMerged)(merged.append)
+        calls = await asyncio.gather(ann.call("bob@example.org"), bob.call("ann@example.org"))
+        for call in calls:
+            await call.connected(PATIENCE)
+        assert calls[0].id == calls[1].id
+        assert [event.call for event in merged] == [calls[1].id]
+        await calls[0].hang_up()
+        assert await calls[1].ended() is EndReason.REMOTE_HUNG_UP
+
+    run(scenario)
+
+
+def test_a_late_subscriber_first_hears_the_present_state() -> None:
+    async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
+        ann, bob = await clients(stack, hub, "ann", "bob")
+        answering(bob, lambda call: call.accept())
+        call = await ann.call("bob@example.org", media=CallMedia.AUDIO)
+        await call.connected(PATIENCE)
+        late = call.events()
+        assert await anext(late) == CallStateChanged(call=call.id, old=CallState.NEW, new=CallState.CONNECTED)
+        assert isinstance(await anext(late), PeerConnected)
+        await call.hang_up()
+        seen = [event async for event in late]
+        assert isinstance(seen[-1], CallClosed)
+        after = [event async for event in call.events()]
+        assert after[-1] == CallClosed(call=call.id, reason=EndReason.HUNG_UP)
+        assert any(isinstance(event, PeerClosed) for event in after)
+
+    run(scenario)
+
+
+def test_events_come_in_the_documented_order_and_states_agree_with_them() -> None:
+    """QB-088, QB-130, QB-133: a synchronous handler sees the state that its event tells."""
+
+    async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
+        ann, bob = await clients(stack, hub, "ann", "bob")
+        answering(bob, lambda call: call.accept())
+        order: list[str] = []
+
+        @ann.on(CallEvent)
+        def note(event: CallEvent) -> None:
+            call = ann.calls[event.call]
+            if isinstance(event, CallStateChanged):
+                assert call.state is event.new
+            order.append(type(event).__name__)
+
+        call = await ann.call("bob@example.org", media=CallMedia.AUDIO)
+        await call.connected(PATIENCE)
+        await call.hang_up()
+        await call.ended()
+        wanted = [PeerAccepted, PeerConnecting, PeerConnected, PeerClosed, CallClosed]
+        places = [order.index(kind.__name__) for kind in wanted]
+        assert places == sorted(places)
+        assert order[-1] == "CallClosed"
+
+    run(scenario)
+
+
+def test_muting_and_replacing_the_source_changes_the_picture_of_the_same_track() -> None:
+    """QB-142, QB-143, QB-144: nothing is negotiated, no new track."""
+
+    async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
+        ann, bob = await clients(stack, hub, "ann", "bob")
+        served = answering(bob, lambda call: call.accept(mute=[MediaKind.VIDEO]))
+        async with ann.call("bob@example.org") as call:
+            await call.connected(PATIENCE)
+            tracks: list[VideoTrackAdded] = []
+            ann.on(VideoTrackAdded)(tracks.append)
+            await call.wait_for(VideoTrackAdded, timeout=PATIENCE)
+            video = call.peer("bob@example.org").video
+            await picture(video, lambda frame: to_array(frame).max() < 40)
+            theirs = await served
+            theirs.mute("video", False)
+            await picture(video, lambda frame: name_on(frame) == "bob")
+            await theirs.replace_source("test:name=mallory,size=160x120,fps=15")
+            await picture(video, lambda frame: name_on(frame) == "mallory")
+            assert call.peer("bob@example.org").video is video
+            assert len(tracks) <= 1
+            with pytest.raises(InvalidArgument, match="audio or video"):
+                theirs.mute("smell")
+
+    run(scenario)
+
+
+def test_application_data_reaches_one_or_all() -> None:
+    async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
+        ann, bob = await clients(stack, hub, "ann", "bob")
+        served = answering(bob, lambda call: call.accept())
+        call = await ann.call("bob@example.org", media=CallMedia.AUDIO)
+        await call.connected(PATIENCE)
+        heard = asyncio.ensure_future((await served).wait_for(PeerUpdated, timeout=PATIENCE))
+        await asyncio.sleep(0)
+        await call.update({"mic": "off"})
+        assert (await heard).info == {"mic": "off"}
+        with pytest.raises(InvalidArgument, match="not in the call"):
+            await call.update({"a": "b"}, to="eve@example.org")
+
+    run(scenario)
+
+
+def test_a_missing_source_is_told_before_anything_is_sent(tmp_path: Path) -> None:
+    async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
+        ann, bob = await clients(stack, hub, "ann", "bob")
+        rang: list[IncomingCall] = []
+        bob.on(IncomingCall)(rang.append)
+        with pytest.raises(SourceError, match="nothing-here"):
+            await ann.call("bob@example.org", source=f"file:{tmp_path / 'nothing-here.webm'}")
+        assert await (await ann.call("bob@example.org")).hang_up() is None
+        assert len(ann.calls) == 2
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("users", "complaint"),
+    [
+        ([], "nobody"),
+        (["ann@example.org"], "is the caller"),
+        (["bob@example.org", "BOB@example.org"], "named twice"),
+        (["b@x", "c@x", "d@x", "e@x"], "at most 4"),
+        (["no jid"], "no jid"),
+        (["1002"], "1002"),
+    ],
+)
+def test_wrong_callees_are_refused(users: list[str], complaint: str) -> None:
+    """QB-021, QB-022, QB-023."""
+
+    async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
+        (ann,) = await clients(stack, hub, "ann")
+        with pytest.raises(InvalidArgument, match=complaint):
+            await ann.call(users)
+        assert not ann.calls
+
+    run(scenario)
+
+
+def test_words_that_cannot_be_sent_are_refused() -> None:
+    """QB-033."""
+
+    async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
+        (ann,) = await clients(stack, hub, "ann")
+        with pytest.raises(TypeError, match="count"):
+            await ann.call("bob@example.org", info={"count": 1})  # type: ignore[dict-item]  # the mistake under test
+        with pytest.raises(InvalidArgument, match="key"):
+            await ann.call("bob@example.org", info={"key": "\x00"})
+        assert not ann.calls
+
+    run(scenario)
+
+
+def test_a_client_that_is_not_entered_or_entered_twice_is_refused() -> None:
+    """QB-002, QB-004."""
+
+    async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
+        ann = Client(config("ann"), link=hub.link)
+        with pytest.raises(InvalidState, match="not started"):
+            await ann.call("bob@example.org")
+        await stack.enter_async_context(ann)
+        with pytest.raises(InvalidState, match="once"):
+            await ann.__aenter__()
+
+    run(scenario)
+
+
+def test_calling_after_the_client_was_left_is_refused() -> None:
+    """QB-001."""
+
+    async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
+        ann = Client(config("ann"), link=hub.link)
+        async with ann:
+            pass
+        with pytest.raises(LinkDown):
+            await ann.call("bob@example.org")
+
+    run(scenario)
+
+
+def test_what_a_handler_raised_is_raised_when_the_client_is_left() -> None:
+    async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
+        (ann,) = await clients(stack, hub, "ann")
+        bob = await Client(config("bob"), link=hub.link).__aenter__()
+        rang = asyncio.Event()
+
+        @bob.on(IncomingCall)
+        def broken(event: IncomingCall) -> None:
+            rang.set()
+            raise RuntimeError("mistake of the application")
+
+        call = await ann.call("bob@example.org")
+        await rang.wait()
+        with pytest.raises(ExceptionGroup) as caught:
+            await bob.__aexit__(None, None, None)
+        assert caught.group_contains(RuntimeError, match="mistake")
+        assert await call.ended() is EndReason.REJECTED
+
+    run(scenario)
+
+
+def test_a_second_call_is_rejected_as_busy_without_ringing() -> None:
+    """QB-044."""
+
+    async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
+        ann, cat = await clients(stack, hub, "ann", "cat")
+        (bob,) = await clients(stack, hub, "bob", reject_when_busy=True)
+        rang = answering(bob, lambda call: call.accept())
+        call = await ann.call("bob@example.org", media=CallMedia.AUDIO)
+        await call.connected(PATIENCE)
+        with pytest.raises(Busy):
+            await (await cat.call("bob@example.org")).connected(PATIENCE)
+        assert (await rang).state is CallState.CONNECTED
+        assert len(bob.calls) == 1
+
+    run(scenario)
