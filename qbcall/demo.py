@@ -1,0 +1,198 @@
+"""The main job, to look at: four participants call each other, and everything they receive is checked.
+
+Each participant is a process of its own that runs `qbcall call` or `qbcall answer`; the demo reads their JSON lines.
+With `offline`, all four live in this process and an in-process chat link stands in for the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+
+from qbcall.adapters.memory import MemoryHub
+from qbcall.call import Call
+from qbcall.cli.lines import line_of
+from qbcall.cli.summary import summary
+from qbcall.client import Client
+from qbcall.config import Config
+from qbcall.core.events import Event, IncomingCall
+from qbcall.demo_board import Board, Json
+from qbcall.devserver import DevServer
+from qbcall.media.contact_sheet import contact_sheet
+
+NAMES = ("alice", "bob", "carol", "dave")
+TONES = {"alice": 440, "bob": 550, "carol": 660, "dave": 880}
+"""Hertz."""
+PICTURE = "size=320x240,fps=15"
+"""What two cores carry in twelve directions."""
+DOMAIN = "localhost"
+STATS_INTERVAL = 0.5
+"""Seconds."""
+LOGIN_PATIENCE = 20.0
+"""Seconds until all participants must be online."""
+END_PATIENCE = 15.0
+"""Seconds that the participants may take beyond the duration of the call."""
+
+Tell = Callable[[str, Json], None]
+"""Takes the name of a participant and one of its lines."""
+
+
+async def run(*, source: str | None, offline: bool, duration: float, out: Path, people: Console) -> bool:
+    """Play the demo; True if every direction delivered what was sent.
+
+    Args:
+        source: media file that the first participant shows instead of the test card.
+        offline: without a chat server.
+        duration: seconds of the call.
+        out: directory for `contact-sheet.png` and `summary.json`; made if it is missing.
+        people: where the table is shown.
+
+    Raises:
+        ProgramMissing: there is no Prosody.
+        OSError: `out` cannot be written.
+    """
+    out.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - nothing else runs yet
+    board = Board(NAMES)
+    started = time.monotonic()
+    title = f"{len(NAMES)} participants, {len(board.directions)} directions"
+    with tempfile.TemporaryDirectory(prefix="qbcall-demo-") as name:
+        pictures = Path(name)
+        with Live(board.table(title), console=people, refresh_per_second=4) as live:
+
+            def tell(who: str, line: Json) -> None:
+                board.feed(who, line)
+                live.update(board.table(f"{title}, {time.monotonic() - started:.0f} s"))
+
+            play = _play_offline if offline else _play
+            await play(board, tell, source, duration, pictures)
+        rows = {viewer: {peer: pictures / viewer / f"{peer}@{DOMAIN}.png" for peer in NAMES} for viewer in NAMES}
+        contact_sheet(rows, out / "contact-sheet.png")
+    told = board.summary(time.monotonic() - started)
+    (out / "summary.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    return board.ok
+
+
+def _source(name: str, file: str | None) -> str:
+    if file is not None and name == NAMES[0]:
+        return f"file:{file}"
+    return f"test:name={name},tone={TONES[name]},{PICTURE}"
+
+
+def _sinks(name: str, pictures: Path) -> list[str]:
+    tones = "/".join(f"{who}={tone}" for who, tone in TONES.items())
+    return [f"verify:tones={tones}", f"snapshot:{pictures / name}"]
+
+
+# -- four processes and a server -------------------------------------------------------------------------------------
+
+
+async def _play(board: Board, tell: Tell, source: str | None, duration: float, pictures: Path) -> None:
+    first, *others = NAMES
+    async with DevServer(accounts=NAMES, domain=DOMAIN) as server, AsyncExitStack() as stack:
+
+        async def start(name: str, *words: str) -> asyncio.Task[None]:
+            arguments = [*words, "--jid", f"{name}@{DOMAIN}", "--server", f"{server.host}:{server.port}"]
+            arguments += ["--plaintext", "--json", "--stats", str(STATS_INTERVAL), "--source", _source(name, source)]
+            for sink in _sinks(name, pictures):
+                arguments += ["--sink", sink]
+            secret = server.accounts[name]
+            return await stack.enter_async_context(_participant(name, arguments, secret, tell))
+
+        answering = [await start(name, "answer", "--once") for name in others]
+        async with asyncio.timeout(LOGIN_PATIENCE):
+            while not (board.online.issuperset(others) or board.trouble):
+                await board.changed.wait()
+        callees = [f"{name}@{DOMAIN}" for name in others]
+        calling = await start(first, "call", *callees, "--duration", str(duration))
+        await asyncio.wait([calling, *answering], timeout=LOGIN_PATIENCE + duration + END_PATIENCE)
+
+
+@asynccontextmanager
+async def _participant(
+    name: str, arguments: Sequence[str], password: str, tell: Tell
+) -> AsyncIterator[asyncio.Task[None]]:
+    """A process of its own; the task ends with it."""
+    environment = os.environ | {"QBCALL_PASSWORD": password, "QBCALL_ICE__ADDRESSES": '["127.0.0.1"]'}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "qbcall",
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env=environment,
+        limit=1 << 20,
+    )
+
+    async def read() -> None:
+        assert process.stdout is not None, "asked for a pipe"
+        async for line in process.stdout:
+            tell(name, json.loads(line))
+        await process.wait()
+
+    reading = asyncio.create_task(read())
+    try:
+        yield reading
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), 3)
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await reading
+
+
+# -- one process, no server ------------------------------------------------------------------------------------------
+
+
+async def _play_offline(board: Board, tell: Tell, source: str | None, duration: float, pictures: Path) -> None:
+    hub = MemoryHub()
+    loop = asyncio.get_running_loop()
+    calls: dict[str, Call] = {}
+    async with AsyncExitStack() as stack:
+
+        async def join(name: str) -> Client:
+            config = Config.of(
+                account={"jid": f"{name}@{DOMAIN}"},
+                ice={"addresses": ["127.0.0.1"]},
+                call={"stats_interval": STATS_INTERVAL},
+                media={"source": _source(name, source), "sinks": _sinks(name, pictures)},
+            )
+            client = Client(config, link=hub.link)
+
+            @client.on(Event)
+            def told(event: Event) -> None:
+                line = line_of(event, loop.time())
+                if line is not None:
+                    tell(name, line.model_dump(mode="json"))
+
+            @client.on(IncomingCall)
+            async def answer(event: IncomingCall) -> None:
+                calls[name] = client.calls[event.call]
+                await calls[name].accept()
+
+            return await stack.enter_async_context(client)
+
+        first, *others = [await join(name) for name in NAMES]
+        async with first.call([client.user for client in others]) as call:
+            calls[NAMES[0]] = call
+            await call.connected(LOGIN_PATIENCE)
+            await asyncio.sleep(duration)
+        for name, one in calls.items():
+            if one is not call:
+                await one.hang_up()
+            await one.ended()
+            tell(name, summary(one, loop.time()).model_dump(mode="json"))

@@ -1,0 +1,198 @@
+"""What the demo knows: one row for each direction of the mesh, folded from the JSON lines of its participants."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import permutations
+
+from rich.table import Table
+
+Json = Mapping[str, object]
+
+ENOUGH_CARDS = 0.9
+"""Part of the received pictures whose bar code must be readable."""
+ENOUGH_FRAMES = 15
+"""Pictures that a direction must deliver at least."""
+
+
+@dataclass
+class Direction:
+    """What one participant gets of another."""
+
+    sender: str
+    receiver: str
+    state: str = "new"
+    codec: str = "-"
+    size: str = "-"
+    fps: float | None = None
+    bitrate: float | None = None
+    """Bits per second, picture and sound."""
+    round_trip: float | None = None
+    """Seconds."""
+    findings: dict[str, object] = field(default_factory=dict)
+    """What the receiver's `verify` sink found; empty before the call ended."""
+
+    @property
+    def problems(self) -> list[str]:
+        """Why this direction did not deliver what was sent; empty: it did."""
+        found = self.findings
+        if not found:
+            return ["nothing was received"]
+        frames, cards = _number(found, "video_frames"), _number(found, "cards")
+        rules = (
+            (frames >= ENOUGH_FRAMES, f"only {frames} pictures"),
+            (cards >= ENOUGH_CARDS * frames, f"only {cards} of {frames} pictures could be read"),
+            (found.get("name") == self.sender, f"the pictures name {found.get('name')!r}"),
+            (_number(found, "out_of_order") == 0, f"{found.get('out_of_order')} pictures out of order"),
+            (bool(found.get("tone_ok")), f"the tone is {found.get('tone')} Hz, not {found.get('tone_expected')} Hz"),
+        )
+        return [problem for holds, problem in rules if not holds]
+
+
+def _number(found: Json, key: str) -> int:
+    value = found.get(key)
+    return value if isinstance(value, int) else 0
+
+
+class Changed:
+    """Wakes whoever waits for a change."""
+
+    def __init__(self) -> None:
+        self._next = asyncio.Event()
+
+    def tell(self) -> None:
+        """Something changed."""
+        self._next.set()
+        self._next = asyncio.Event()
+
+    async def wait(self) -> None:
+        """Until something changes."""
+        await self._next.wait()
+
+
+class Board:
+    """All directions of a mesh."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = names
+        self.directions = {
+            (sender, receiver): Direction(sender, receiver) for sender, receiver in permutations(names, 2)
+        }
+        self.online: set[str] = set()
+        """Participants that are logged in."""
+        self.changed = Changed()
+        self.trouble: list[str] = []
+        """What participants reported as errors."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether every direction delivered what was sent."""
+        return not self.trouble and not any(direction.problems for direction in self.directions.values())
+
+    def feed(self, who: str, line: Json) -> None:
+        """Take over a JSON line of a participant."""
+        self.changed.tell()
+        match line:
+            case {"type": "link.online"}:
+                self.online.add(who)
+            case {"type": "peer.state", "peer": str(peer), "new": str(state)}:
+                self._direction(peer, who).state = state
+            case {"type": "stats", "peer": str(peer), "report": dict(report)}:
+                self._fold_stats(self._direction(peer, who), report)
+            case {"type": "call.ended", "peers": dict(peers)}:
+                for peer, summary in peers.items():
+                    self._fold_reports(self._direction(peer, who), summary.get("reports", ()))
+            case {"type": "exit", "code": int(code), "error": error} if code:
+                self.trouble.append(f"{who}: exit code {code}: {error or 'no reason given'}")
+
+    def table(self, title: str) -> Table:
+        """The board, for people."""
+        table = Table(title=title, title_justify="left", pad_edge=False)
+        for name in ("sees and hears", "of", "state", "codec", "size"):
+            table.add_column(name)
+        for name in ("fps", "kbit/s", "round trip", "checked"):
+            table.add_column(name, justify="right")
+        for receiver in self.names:
+            for sender in self.names:
+                if sender != receiver:
+                    table.add_row(*_cells(self.directions[sender, receiver]), end_section=sender == self.names[-1])
+        return table
+
+    def summary(self, seconds: float) -> dict[str, object]:
+        """The board, for programs."""
+        return {
+            "ok": self.ok,
+            "seconds": round(seconds, 2),
+            "participants": list(self.names),
+            "trouble": self.trouble,
+            "directions": [
+                {
+                    "sender": direction.sender,
+                    "receiver": direction.receiver,
+                    "ok": not direction.problems,
+                    "problems": direction.problems,
+                    "codec": direction.codec,
+                    "size": direction.size,
+                    "fps": direction.fps,
+                    "bitrate": direction.bitrate,
+                    "round_trip": direction.round_trip,
+                    "findings": direction.findings,
+                }
+                for direction in self.directions.values()
+            ],
+        }
+
+    def _direction(self, peer: str, receiver: str) -> Direction:
+        return self.directions[peer.partition("@")[0], receiver]
+
+    def _fold_stats(self, direction: Direction, report: Json) -> None:
+        direction.round_trip = _float(report.get("round_trip")) or direction.round_trip
+        received = report.get("received")
+        if not isinstance(received, Mapping):
+            return
+        rates = [rate for stream in received.values() if (rate := _float(stream.get("bitrate"))) is not None]
+        direction.bitrate = sum(rates) if rates else direction.bitrate
+        video = received.get("video") or {}
+        direction.fps = _float(video.get("fps")) or direction.fps
+        if video.get("width"):
+            direction.size = f"{video['width']}x{video['height']}"
+        codecs = [stream.get("codec") for stream in (video, received.get("audio") or {})]
+        direction.codec = "+".join(str(codec) for codec in codecs if codec) or direction.codec
+
+    def _fold_reports(self, direction: Direction, reports: Iterable[object]) -> None:
+        for report in reports:
+            if isinstance(report, Mapping) and "cards" in report:
+                direction.findings = dict(report)
+
+
+def _float(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+COLOURS = {"connected": "green", "closed": "dim", "failed": "bold red", "disconnected": "bold red"}
+
+
+def _cells(row: Direction) -> tuple[str, ...]:
+    if not row.findings:
+        checked = "-"
+    elif row.problems:
+        checked = f"[bold red]{row.problems[0]}[/]"
+    else:
+        checked = f"[green]{row.findings['cards']} pictures, {row.findings['tone']:.0f} Hz[/]"
+    return (
+        row.receiver,
+        row.sender,
+        f"[{COLOURS.get(row.state, 'yellow')}]{row.state}[/]",
+        row.codec,
+        row.size,
+        _shown(row.fps),
+        _shown(row.bitrate, 1e-3),
+        f"{_shown(row.round_trip, 1e3)} ms",
+        checked,
+    )
+
+
+def _shown(value: float | None, scale: float = 1.0) -> str:
+    return "-" if value is None else f"{value * scale:.0f}"
