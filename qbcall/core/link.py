@@ -12,7 +12,7 @@ from collections.abc import Callable
 from qbcall.core.effects import DialLink, DropLink, Effect, Emit, Transmit
 from qbcall.core.events import LinkLost, LinkOnline, LinkReconnected, LinkReconnecting
 from qbcall.core.inputs import BackoffDue, GiveUpDue, GoOffline, GoOnline, LinkBroke, LinkUp, Timer
-from qbcall.core.machine import Region, ignored, on, stay, table
+from qbcall.core.machine import Region, ignored, on, table
 from qbcall.core.policy import Policy
 from qbcall.errors import LinkDown
 
@@ -121,7 +121,6 @@ LINK = table(
     on(L.REDIALING, LinkBroke, L.WAITING, Link.failed_again),
     on((L.WAITING, L.REDIALING), GiveUpDue, L.OFFLINE, Link.give_up),
     on((L.CONNECTING, L.ONLINE, L.WAITING, L.REDIALING), GoOffline, L.OFFLINE, Link.drop),
-    on(L.OFFLINE, GoOffline, stay),
     ignored((L.OFFLINE, L.WAITING), LinkUp, LinkBroke, because="of an attempt that was given up"),
     ignored(L.ONLINE, LinkUp, because="there is one login per dial"),
     timers={L.WAITING: (GiveUpDue, BackoffDue), L.REDIALING: (GiveUpDue,)},

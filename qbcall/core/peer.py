@@ -590,8 +590,9 @@ def is_lost(watch: Reconnection, what: object) -> bool:
 
 P = PeerState
 SETTING_UP = (P.CONNECTING, P.CHECKING)
-UP = (*SETTING_UP, P.CONNECTED, P.DISCONNECTED, P.FAILED)
-LIVE = (P.NEW, P.PENDING, *UP)
+ESTABLISHED = (P.CONNECTED, P.DISCONNECTED, P.FAILED)
+UP = (*SETTING_UP, *ESTABLISHED)
+LIVE = (P.PENDING, *UP)
 ENDED = (P.NO_ANSWER, P.REJECTED, P.HANG_UP, P.DISCONNECT_TIMEOUT)
 
 CONNECTION = table(
@@ -619,14 +620,14 @@ CONNECTION = table(
     on(SETTING_UP, ConnectDue, P.FAILED, Peer.fail),
     on(UP, Invite, stay, Peer.send_accept_again, when=answered),
     on(UP, Candidates, stay, Peer.add_candidates),
-    on((P.CONNECTED, P.DISCONNECTED, P.FAILED), RemoteTrack, stay, Peer.add_track),
+    on(ESTABLISHED, RemoteTrack, stay, Peer.add_track),
     on(P.CONNECTED, MediaFlowing, stay, Peer.heard),
     on(P.CONNECTED, IceFailed, stay, Peer.note_broken_path),
     on(P.CONNECTED, StallDue, P.HANG_UP, Peer.believe_end, when=in_doubt),
     on(P.CONNECTED, StallDue, P.FAILED, when=path_broken),
     on(P.CONNECTED, StallDue, P.DISCONNECTED),
     on(P.CONNECTED, StatsDue, stay, Peer.read_stats),
-    on(UP, StatsRead, stay, Peer.tell_stats),
+    on(ESTABLISHED, StatsRead, stay, Peer.tell_stats),
     on(P.DISCONNECTED, MediaFlowing, P.CONNECTED),
     on(P.DISCONNECTED, IceFailed, P.FAILED),
     on((P.DISCONNECTED, P.FAILED), GaveUp, P.DISCONNECT_TIMEOUT, Peer.say_goodbye),
@@ -635,23 +636,23 @@ CONNECTION = table(
     on(LIVE, Decline, P.REJECTED, Peer.rejected, when=takes_part),
     on((*SETTING_UP, P.CONNECTED), End, P.HANG_UP, Peer.hung_up, when=takes_part),
     on(P.CONNECTED, End, stay, Peer.doubt_end),
-    on((P.NEW, P.PENDING, P.DISCONNECTED, P.FAILED), End, P.HANG_UP, Peer.hung_up),
+    on((P.PENDING, P.DISCONNECTED, P.FAILED), End, P.HANG_UP, Peer.hung_up),
     on(P.NEW, HangUp, P.CLOSED, Peer.forget),
-    on((P.PENDING, *UP), HangUp, P.CLOSED, Peer.leave),
+    on(LIVE, HangUp, P.CLOSED, Peer.leave),
     on(P.PENDING, RejectCall, P.CLOSED, Peer.decline),
     on(P.PENDING, Abandon, P.CLOSED, Peer.miss),
     on(ENDED, Settle, P.CLOSED),
     on(P.FAILED, Settle, P.CLOSED, when=media_failed),
     ignored(UP, Accept, because="a repetition, or another device of the user; the first one takes part"),
-    ignored((P.PENDING, *UP), Decline, because="of another device of the user; the first one takes part"),
+    ignored(LIVE, Decline, because="of another device of the user; the first one takes part"),
     ignored(SETTING_UP, End, because="of another device of the user; the first one takes part"),
     ignored(UP, Invite, because="the answer is being made, or this side's own offer was accepted"),
     ignored(P.CHECKING, IceChecking, because="QuickBlox tells a state once"),
-    ignored((P.CONNECTED, P.DISCONNECTED, P.FAILED), IceChecking, IceConnected, because="ICE re-nominates"),
+    ignored(ESTABLISHED, IceChecking, IceConnected, because="ICE re-nominates"),
     ignored(P.FAILED, IceFailed, MediaFlowing, because="the transport ended; what is left of it does not matter"),
-    ignored((P.CONNECTED, P.DISCONNECTED, P.FAILED), MediaBroke, because="the path decides, not a late error"),
+    ignored(ESTABLISHED, MediaBroke, because="the path decides, not a late error"),
     ignored(SETTING_UP, MediaFlowing, because="packets of ICE itself"),
-    ignored((P.NEW, P.PENDING, *UP), RestartOffer, RestartAnswer, because="fresh offers come with reconnection"),
+    ignored(LIVE, RestartOffer, RestartAnswer, because="fresh offers come with reconnection"),
     timers={
         P.PENDING: (AnswerDue, DialDue),
         P.CONNECTING: (ConnectDue,),

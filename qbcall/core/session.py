@@ -261,11 +261,6 @@ def ringing(session: Session, what: object) -> bool:
     return session.incoming and not session.joined
 
 
-def created_here(session: Session, what: object) -> bool:
-    """This user makes the call."""
-    return not session.incoming
-
-
 def caller_gone(session: Session, what: object) -> bool:
     """The call rings, and whoever made it is gone."""
     return ringing(session, what) and session.peers[session.head.caller].over
@@ -293,7 +288,7 @@ OPEN = (S.PENDING, S.CONNECTING, S.CONNECTED)
 
 SESSION = table(
     "SESSION",
-    on(S.NEW, StartCall, S.PENDING, Session.start, when=created_here),
+    on(S.NEW, StartCall, S.PENDING, Session.start),
     on(S.NEW, Invite, S.PENDING, Session.announce),
     on(S.PENDING, AcceptCall, S.CONNECTING, Session.join, when=ringing),
     on(S.PENDING, RejectCall, S.CLOSED, Session.decline, when=ringing),
@@ -305,7 +300,5 @@ SESSION = table(
     on(S.PENDING, Settle, S.CONNECTING, when=somebody_agreed),
     on((S.NEW, *OPEN), HangUp, S.CLOSED, Session.leave),
     on(OPEN, SendUpdate, stay, Session.send_update),
-    on(S.CLOSED, HangUp, stay),
-    on(S.CLOSED, RejectCall, stay),
     timers={S.PENDING: (AnswerDue,)},
 )

@@ -33,8 +33,8 @@ from qbcall.core.model import CallId, CallMedia, Description, Device, Epoch, Sta
 
 FLOW = 0.5
 """Seconds between two `MediaFlowing` of a connection that is up."""
-CHECKS = 25.0
-"""How long ICE tries before it gives up."""
+CHECKS = 63.5
+"""How long ICE tries before it gives up (aioice: seven STUN timeouts, the first of 0.5 s)."""
 
 
 class Place(Protocol):

@@ -250,3 +250,22 @@ def test_two_who_both_offer_leak_no_peer_connection() -> None:
     assert world["C"].watch.media.keys() == {(world["A"].latest, "A"), (world["A"].latest, "B")}
     world["C"].hang_up()
     assert world["C"].watch.media == {}
+
+
+def test_two_who_both_offer_go_on_with_the_offer_that_was_accepted() -> None:
+    """Misbehaving: the lower callee offers as well, after the higher one did, and once more after its own accept."""
+    world = World("ABC")
+    call = world["A"].call("BC")
+    world.run(1.0)
+    world["C"].accept()
+    world.run(0.001)
+    told = len(world["C"].told)
+    world.invite("B", "C", call, caller="A", callees="BC")
+    assert len(world["C"].told) == told
+    world["B"].accept()
+    world.run(1.0)
+    world.invite("B", "C", call, caller="A", callees="BC")
+    world.run(30.0)
+    assert world.states("C") == {"A": "CONNECTED", "B": "CONNECTED"}
+    assert world.sent("C", Accept, "B") == []
+    assert world["C"].drops == []

@@ -42,13 +42,13 @@ def test_first_login_is_told_as_online() -> None:
     assert made.link.online
 
 
-@pytest.mark.parametrize("broke", [BROKE, REFUSED])
-def test_first_login_that_fails_is_not_repeated(broke: LinkBroke) -> None:
-    made = engine()
-    made.handle(GoOnline(), 0.0)
-    assert made.handle(broke, 1.0) == [Emit(ev.LinkLost(error=broke.reason))]
-    assert made.next_deadline() is None
-    assert made.handle(GoOnline(), 2.0) == [DialLink()]
+def test_first_login_that_fails_is_not_repeated() -> None:
+    for broke in (BROKE, REFUSED):
+        made = engine()
+        made.handle(GoOnline(), 0.0)
+        assert made.handle(broke, 1.0) == [Emit(ev.LinkLost(error=broke.reason))]
+        assert made.next_deadline() is None
+        assert made.handle(GoOnline(), 2.0) == [DialLink()]
 
 
 def test_logging_in_twice_is_refused() -> None:
@@ -142,6 +142,12 @@ def test_logging_out_ends_all_attempts(steps: int) -> None:
     assert made.next_deadline() is None
     for late in (UP, BROKE):
         assert made.handle(late, 2.0) == []
+
+
+def test_logging_out_while_logged_out_does_nothing() -> None:
+    made = engine()
+    assert made.handle(GoOffline(), 0.0) == []
+    assert made.handle(LinkUp(device=Device("A/1")), 0.0) == []
 
 
 def test_late_news_of_an_attempt_that_was_given_up_is_ignored() -> None:

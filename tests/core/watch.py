@@ -63,6 +63,11 @@ class Watch:
         self._epochs: dict[tuple[CallId, User], Epoch] = {}
         self._once: set[object] = set()
 
+    @property
+    def calls_left(self) -> set[CallId]:
+        """Calls that were told of and did not end."""
+        return self._calls.keys() - self.closed
+
     def see(self, effect: Effect, *, online: bool) -> None:
         """Check one effect. `online`: whether the engine was told that it has a chat link."""
         match effect:

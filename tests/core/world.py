@@ -101,9 +101,9 @@ class Node:
         """Hang up a call; without an id, the newest."""
         self.do(HangUp(call=call or self.latest, info=info or {}))
 
-    def update(self, info: Info, to: str | None = None) -> None:
-        """Tell application data in the newest call."""
-        self.do(SendUpdate(call=self.latest, info=info, to=None if to is None else User(to)))
+    def update(self, info: Info, to: str | None = None, call: CallId | None = None) -> None:
+        """Tell application data in a call; without an id, the newest."""
+        self.do(SendUpdate(call=call or self.latest, info=info, to=None if to is None else User(to)))
 
     @property
     def latest(self) -> CallId:

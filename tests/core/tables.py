@@ -1,0 +1,106 @@
+"""The four tables, how a row is called, and which inputs each table hears."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from qbcall.core import inputs as what
+from qbcall.core.inputs import MediaFact, Timer
+from qbcall.core.link import LINK
+from qbcall.core.machine import Row, Stay, Table
+from qbcall.core.peer import CONNECTION, RECONNECTION, Abandon, GaveUp, Merge, Ring, Settle
+from qbcall.core.session import SESSION
+from qbcall.core.signals import Invite, Signal
+
+TABLES: dict[str, Table[Any, Any]] = {table.name: table for table in (LINK, SESSION, CONNECTION, RECONNECTION)}
+FACTS: tuple[type[object], ...] = tuple(some for some in get_args(what.Input) if issubclass(some, MediaFact))
+WISHES: tuple[type[object], ...] = (
+    what.StartCall,
+    what.AcceptCall,
+    what.RejectCall,
+    what.HangUp,
+    what.SendUpdate,
+)
+INPUTS: dict[str, tuple[type[object], ...]] = {
+    "LINK": (what.GoOnline, what.GoOffline, what.LinkUp, what.LinkBroke),
+    "SESSION": (*WISHES, Invite, Settle),
+    "CONNECTION": (*WISHES, Ring, Merge, Abandon, GaveUp, Settle, *FACTS, *get_args(Signal)),
+    "RECONNECTION": (what.MediaFlowing, what.StallDue),
+}
+"""What each table may be fed, timers aside: a timer runs only in the states that list it."""
+
+
+def name(row: Row[Any, Any]) -> str:
+    """A row as text, e.g. `PENDING --Accept[dialled]--> CONNECTING`."""
+    states = " ".join(state.name for state in row.states)
+    guard = f"[{row.when.__name__}]" if row.when else ""
+    then = "stay" if isinstance(row.next, Stay) else row.next.name
+    return f"{states} --{row.on.__name__}{guard}--> {'ignored' if row.because else then}"
+
+
+def timers(table: Table[Any, Any], state: object) -> tuple[type[Timer], ...]:
+    """Timers that run in a state."""
+    return table.timers.get(state, ())
+
+
+UP = "CONNECTING CHECKING CONNECTED DISCONNECTED FAILED"
+ENDED = "NO_ANSWER REJECTED HANG_UP DISCONNECT_TIMEOUT"
+NEVER = "UNKNOWN CLOSED COUNT"
+ANY = "*"
+EARLY = "AnswerReady IceChecking IceConnected IceFailed MediaFlowing RemoteTrack StatsRead"
+
+UNEXPECTED: tuple[tuple[str, str, str, str], ...] = (
+    ("LINK", "CONNECTING ONLINE WAITING REDIALING", "GoOnline", "raises InvalidState"),
+    ("LINK", "OFFLINE", "GoOffline", "nothing follows"),
+    ("SESSION", "NEW", "AcceptCall RejectCall SendUpdate", "raises InvalidState"),
+    ("SESSION", "PENDING CONNECTING CONNECTED", "StartCall", "raises InvalidState"),
+    ("SESSION", "CONNECTING CONNECTED", "AcceptCall RejectCall", "raises InvalidState"),
+    (
+        "SESSION",
+        "CLOSED",
+        "StartCall AcceptCall RejectCall HangUp SendUpdate",
+        "the engine answers for calls that ended",
+    ),
+    ("SESSION", "PENDING CONNECTING CONNECTED CLOSED", "Invite", "a known call: its peer hears it"),
+    ("SESSION", "NEW CLOSED", "Settle", "nothing follows"),
+    ("CONNECTION", "NEW", "AcceptCall RejectCall SendUpdate", "the call refuses it before"),
+    (
+        "CONNECTION",
+        "PENDING",
+        "StartCall SendUpdate",
+        "the call refuses it before; an update needs a peer that is up",
+    ),
+    ("CONNECTION", UP, "StartCall AcceptCall RejectCall", "of a call with others in other states"),
+    ("CONNECTION", "NEW", "Merge Abandon GaveUp Settle", "fed by the call in other states only"),
+    ("CONNECTION", "PENDING", "Ring GaveUp Settle", "fed by the call in other states only"),
+    ("CONNECTION", UP, "Ring Merge Abandon", "fed by the call in other states only"),
+    ("CONNECTION", "CONNECTING CHECKING CONNECTED", "GaveUp", "only a peer that is lost is given up"),
+    ("CONNECTION", "CONNECTING CHECKING CONNECTED DISCONNECTED", "Settle", "nothing follows"),
+    ("CONNECTION", "NEW", f"OfferReady MediaBroke {EARLY}", "dropped: there is no peer connection"),
+    ("CONNECTION", "PENDING", EARLY, "counted as Drop: there is only an offer"),
+    ("CONNECTION", "CONNECTING CHECKING", "OfferReady RemoteTrack StatsRead", "counted as Drop: too late, too early"),
+    ("CONNECTION", "CONNECTED DISCONNECTED FAILED", "OfferReady AnswerReady", "counted as Drop: too late"),
+    (
+        "CONNECTION",
+        "NEW",
+        "Accept Candidates Update Decline End RestartOffer RestartAnswer",
+        "Drop: nobody was called",
+    ),
+    ("CONNECTION", ENDED, ANY, "passes on to CLOSED within the same step"),
+    ("CONNECTION", NEVER, f"{ANY} Settle", "no state of a peer that hears anything"),
+    ("RECONNECTION", "STABLE FAILED RECONNECTED", "MediaFlowing", "nothing was lost, or all was"),
+    ("RECONNECTION", "RECONNECTING FAILED RECONNECTED", "StallDue", "falls due while the connection is up only"),
+)
+"""What has no row, and why: table, states, inputs (`*`: all but `Settle`), reason."""
+
+
+def unexpected(table: str) -> set[tuple[str, str]]:
+    """Pairs of state and input that have no row on purpose."""
+    every = " ".join(some.__name__ for some in INPUTS[table] if some is not Settle)
+    return {
+        (state, some)
+        for of, states, inputs, _ in UNEXPECTED
+        if of == table
+        for state in states.split()
+        for some in inputs.replace(ANY, every).split()
+    }
