@@ -20,6 +20,7 @@ from qbcall.media.frames import VideoFormat
 
 if TYPE_CHECKING:
     from qbcall.adapters.rtc_addresses import IceSettings
+    from qbcall.adapters.xmpp_stream import XmppSettings
 
 _SERVER = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s\[\]:/@]+):(?P<port>[0-9]{1,5})")
 _ICE_URL = re.compile(r"(stuns?|turns?):[^\s/]+")
@@ -178,9 +179,9 @@ class MediaSection(Section):
     """What is sent, and where received media goes, unless a command says it."""
 
     source: str = "test"
-    """What is sent: `test`, `file:PATH`, `camera[:N]`, `screen`, `mic`, `silence`, `none`."""
+    """What is sent: `test`, `file:PATH`, `camera[:N]`, `screen`, `mic`, `silence`, `none`; joined with `+`."""
     sinks: tuple[str, ...] = ("null",)
-    """Where received media goes: `null`, `record:DIR`, `snapshot:DIR`, `window`, `speaker`."""
+    """Where received media goes: `null`, `record:DIR`, `snapshot:DIR`, `window`, `speaker`, `verify`."""
     width: Whole = _FORMAT.width
     """Pixels of the picture that is sent, even."""
     height: Whole = _FORMAT.height
@@ -234,6 +235,25 @@ class Config(Section):
     def policy(self) -> Policy:
         """Durations and limits, as the core takes them."""
         return Policy(**self.call.model_dump(), **self.link.model_dump())
+
+    def xmpp_settings(self) -> XmppSettings:
+        """Where and how to log in, as the adapter takes it.
+
+        Raises:
+            ConfigError: the account has no JID.
+        """
+        from qbcall.adapters.xmpp_stream import XmppSettings  # noqa: PLC0415 - loads slixmpp
+
+        account = self.account
+        host, port = account.address or (None, None)
+        return XmppSettings(
+            jid=self.jid,
+            password=account.password.get_secret_value(),
+            host=host,
+            port=port,
+            plaintext=account.plaintext,
+            ca_file=account.ca_file,
+        )
 
     def ice_settings(self) -> IceSettings:
         """How peers find each other, as the adapter takes it.

@@ -170,3 +170,22 @@ def test_no_ice_server_is_the_default() -> None:
 def test_relay_without_a_relay_is_refused() -> None:
     with pytest.raises(ConfigError, match="relay needs a TURN server"):
         Config.of(ice={"transport_policy": "relay"}).ice_settings()
+
+
+def test_xmpp_settings_are_those_of_the_adapter() -> None:
+    account = {
+        "jid": "ann@host",
+        "password": "hunter2",
+        "server": "[::1]:5223",
+        "plaintext": True,
+        "ca_file": "ca.pem",
+    }
+    settings = Config.of(account=account).xmpp_settings()
+    assert (settings.jid, settings.password, settings.plaintext) == ("ann@host", "hunter2", True)
+    assert (settings.host, settings.port, settings.ca_file) == ("::1", 5223, Path("ca.pem"))
+    assert Config.of(account={"jid": "ann@host"}).xmpp_settings().host is None
+
+
+def test_configuration_without_a_jid_cannot_log_in() -> None:
+    with pytest.raises(ConfigError, match=r"account\.jid: is not set"):
+        Config().xmpp_settings()

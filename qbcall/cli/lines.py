@@ -251,13 +251,16 @@ class StatsLine(PeerLine):
 
 
 class DeviceLine(Line):
-    """A device that can be a source or sink."""
+    """A device of this machine, or a kind of which there is none."""
 
     type: Literal["device"] = "device"
     kind: str
-    spec: str
-    """As `--source` and `--sink` take it."""
     name: str
+    """For people; empty: there is none."""
+    spec: str
+    """As `--source` or `--sink` takes it; empty: it cannot be used."""
+    missing: str
+    """What is missing to use it; empty: nothing."""
 
 
 class ConfigLine(Line):

@@ -104,14 +104,18 @@ InfoOption = Annotated[
 ]
 SourceOption = Annotated[
     str | None,
-    typer.Option("--source", metavar="SPEC", help="Send test, file:PATH, camera[:N], screen, mic, silence or none."),
+    typer.Option(
+        "--source",
+        metavar="SPEC",
+        help="Send test, file:PATH, camera, screen, mic, silence or none; camera+mic joins two.",
+    ),
 ]
 SinkOption = Annotated[
     list[str] | None,
     typer.Option(
         "--sink",
         metavar="SPEC",
-        help="Received media to null, record:DIR, snapshot:DIR, window or speaker; repeatable.",
+        help="Received media to null, record:DIR, snapshot:DIR, window, speaker or verify; repeatable.",
     ),
 ]
 DurationOption = Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from qbcall import errors
 from qbcall.cli.exit_codes import CODES_OF_OUTCOMES, ExitCode, Outcome, code_of_error, outcome_of
 from qbcall.core.model import EndReason
 from qbcall.devserver import ProgramMissing
+from qbcall.media.sinks import SINKS
+from qbcall.media.sources import SOURCES
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "cli.md"
 
@@ -76,3 +79,8 @@ def test_every_exit_code_is_documented() -> None:
         assert f"| {code.value} |" in text
     for outcome in Outcome:
         assert f"`{outcome.value}`" in text
+
+
+@pytest.mark.parametrize("name", [*SOURCES, *SINKS])
+def test_every_source_and_sink_is_documented(name: str) -> None:
+    assert re.search(rf"^\| `{name}[`\[:]", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
