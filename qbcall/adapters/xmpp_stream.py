@@ -79,6 +79,11 @@ def is_loopback(host: str) -> bool:
         return host.lower().rstrip(".") == "localhost"
 
 
+def is_distrust(error: object) -> bool:
+    """Whether TLS failed for its own reasons, the certificate for one, and not because the connection ended."""
+    return isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError)
+
+
 class XmppStream(ClientXMPP):
     """One login; used once. Tells at most one `up`, and one `ended` unless it is left.
 
@@ -309,7 +314,7 @@ class XmppStream(ClientXMPP):
 
     def _on_connection_failed(self, error: object) -> None:
         self._refused = error if isinstance(error, Exception) else str(error)
-        if isinstance(error, ssl.SSLCertVerificationError):
+        if is_distrust(error):
             self._on_untrusted(error)
 
     def _on_no_connection(self, _: object) -> None:
@@ -322,7 +327,10 @@ class XmppStream(ClientXMPP):
         self.fail(ServerUnreachable(f"{where}: not logged in within {patience} s"), fatal=False)
 
     def _on_untrusted(self, error: object) -> None:
-        self.fail(InsecureLink(f"TLS failed: {error}"), fatal=True)
+        if is_distrust(error):
+            self.fail(InsecureLink(f"TLS failed: {error}"), fatal=True)
+        else:
+            self.fail(ServerUnreachable(f"the connection ended within the TLS handshake: {error}"), fatal=False)
 
     def _on_failed_auth(self, failure: StanzaBase) -> None:
         condition = str(failure["condition"])
@@ -357,7 +365,7 @@ class XmppStream(ClientXMPP):
             self._tell_up(Device(self.boundjid.full))
             while True:
                 await asyncio.sleep(PING_INTERVAL)
-                await self.round_trip()
+                await self.round_trip(PING_TIMEOUT)
         except LinkDown as error:
             self.fail(error, fatal=False)
 
@@ -372,5 +380,8 @@ class XmppStream(ClientXMPP):
             self.fail(kind(f"the server ended the stream: {condition}"), fatal=False)
 
     def _on_disconnected(self, reason: object) -> None:
+        if is_distrust(reason) and not self._is_up:
+            self._on_untrusted(reason)
+            return
         kind = LinkDown if self._is_up else ServerUnreachable
         self.fail(kind(f"the connection ended: {reason or 'closed'}"), fatal=False)
