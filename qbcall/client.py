@@ -6,10 +6,10 @@ import asyncio
 import logging
 import random
 import uuid
-from collections.abc import AsyncIterator, Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Generator, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from qbcall.adapters.ports import ChatLink
 from qbcall.adapters.rtc import RtcMedia
@@ -123,6 +123,11 @@ class Client:
     def online(self) -> bool:
         """Whether the chat is connected now."""
         return self._driver is not None and self._driver.engine.link.online
+
+    @property
+    def link(self) -> ChatLink | None:
+        """The chat link, for measurements; None before the client is entered."""
+        return self._link
 
     @property
     def ignored(self) -> Mapping[str, int]:
@@ -354,12 +359,12 @@ class Client:
 class Dialing:
     """A call that is being made: await it, or enter it with `async with`."""
 
-    def __init__(self, dial: Callable[[], object]) -> None:
+    def __init__(self, dial: Callable[[], Coroutine[Any, Any, Call]]) -> None:
         self._dial = dial
         self._call: Call | None = None
 
-    def __await__(self) -> Generator[object, None, Call]:
-        return self._dial().__await__()  # type: ignore[attr-defined]  # a coroutine function's result
+    def __await__(self) -> Generator[Any, None, Call]:
+        return self._dial().__await__()
 
     async def __aenter__(self) -> Call:
         self._call = await self

@@ -28,13 +28,14 @@ from qbcall.client import Client
 from qbcall.config import Config
 from qbcall.core.events import Event, IncomingCall
 from qbcall.demo_board import Board, Json
+from qbcall.demo_file import Original
 from qbcall.devserver import DevServer
 from qbcall.media.contact_sheet import contact_sheet
 
 NAMES = ("alice", "bob", "carol", "dave")
 TONES = {"alice": 440, "bob": 550, "carol": 660, "dave": 880}
 """Hertz."""
-PICTURE = "size=320x240,fps=15"
+WIDTH, HEIGHT, FPS = 320, 240, 15
 """What two cores carry in twelve directions."""
 DOMAIN = "localhost"
 STATS_INTERVAL = 0.5
@@ -60,11 +61,13 @@ async def run(*, source: str | None, offline: bool, duration: float, out: Path, 
 
     Raises:
         ProgramMissing: there is no Prosody.
+        SourceError: `source` is missing, unreadable or not media.
         OSError: `out` cannot be written.
     """
     out.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - nothing else runs yet
     board = Board(NAMES)
     started = time.monotonic()
+    original = None if source is None else await asyncio.to_thread(Original, source, duration + LOGIN_PATIENCE)
     title = f"{len(NAMES)} participants, {len(board.directions)} directions"
     with tempfile.TemporaryDirectory(prefix="qbcall-demo-") as name:
         pictures = Path(name)
@@ -76,6 +79,9 @@ async def run(*, source: str | None, offline: bool, duration: float, out: Path, 
 
             play = _play_offline if offline else _play
             await play(board, tell, source, duration, pictures)
+            if original is not None:
+                board.compare(NAMES[0], original, pictures, f"{NAMES[0]}@{DOMAIN}.png")
+            live.update(board.table(f"{title}, {time.monotonic() - started:.0f} s"))
         rows = {viewer: {peer: pictures / viewer / f"{peer}@{DOMAIN}.png" for peer in NAMES} for viewer in NAMES}
         contact_sheet(rows, out / "contact-sheet.png")
     told = board.summary(time.monotonic() - started)
@@ -86,7 +92,7 @@ async def run(*, source: str | None, offline: bool, duration: float, out: Path, 
 def _source(name: str, file: str | None) -> str:
     if file is not None and name == NAMES[0]:
         return f"file:{file}"
-    return f"test:name={name},tone={TONES[name]},{PICTURE}"
+    return f"test:name={name},tone={TONES[name]}"
 
 
 def _sinks(name: str, pictures: Path) -> list[str]:
@@ -109,7 +115,7 @@ async def _play(board: Board, tell: Tell, source: str | None, duration: float, p
             secret = server.accounts[name]
             return await stack.enter_async_context(_participant(name, arguments, secret, tell))
 
-        answering = [await start(name, "answer", "--once") for name in others]
+        answering = [await start(name, "answer", "--once", "--duration", str(duration)) for name in others]
         async with asyncio.timeout(LOGIN_PATIENCE):
             while not (board.online.issuperset(others) or board.trouble):
                 await board.changed.wait()
@@ -123,7 +129,13 @@ async def _participant(
     name: str, arguments: Sequence[str], password: str, tell: Tell
 ) -> AsyncIterator[asyncio.Task[None]]:
     """A process of its own; the task ends with it."""
-    environment = os.environ | {"QBCALL_PASSWORD": password, "QBCALL_ICE__ADDRESSES": '["127.0.0.1"]'}
+    environment = os.environ | {
+        "QBCALL_PASSWORD": password,
+        "QBCALL_ICE__ADDRESSES": "127.0.0.1",
+        "QBCALL_MEDIA__WIDTH": str(WIDTH),
+        "QBCALL_MEDIA__HEIGHT": str(HEIGHT),
+        "QBCALL_MEDIA__FPS": str(FPS),
+    }
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -169,7 +181,13 @@ async def _play_offline(board: Board, tell: Tell, source: str | None, duration: 
                 account={"jid": f"{name}@{DOMAIN}"},
                 ice={"addresses": ["127.0.0.1"]},
                 call={"stats_interval": STATS_INTERVAL},
-                media={"source": _source(name, source), "sinks": _sinks(name, pictures)},
+                media={
+                    "source": _source(name, source),
+                    "sinks": _sinks(name, pictures),
+                    "width": WIDTH,
+                    "height": HEIGHT,
+                    "fps": FPS,
+                },
             )
             client = Client(config, link=hub.link)
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
+from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
+
+from qbcall.demo_file import SIMILAR, Original
 
 Json = Mapping[str, object]
 
@@ -34,21 +38,36 @@ class Direction:
     findings: dict[str, object] = field(default_factory=dict)
     """What the receiver's `verify` sink found; empty before the call ended."""
 
+    original: Original | None = None
+    """The media file that the sender plays instead of the test card."""
+
     @property
     def problems(self) -> list[str]:
         """Why this direction did not deliver what was sent; empty: it did."""
-        found = self.findings
-        if not found:
+        if not self.findings:
             return ["nothing was received"]
-        frames, cards = _number(found, "video_frames"), _number(found, "cards")
-        rules = (
-            (frames >= ENOUGH_FRAMES, f"only {frames} pictures"),
-            (cards >= ENOUGH_CARDS * frames, f"only {cards} of {frames} pictures could be read"),
-            (found.get("name") == self.sender, f"the pictures name {found.get('name')!r}"),
-            (_number(found, "out_of_order") == 0, f"{found.get('out_of_order')} pictures out of order"),
-            (bool(found.get("tone_ok")), f"the tone is {found.get('tone')} Hz, not {found.get('tone_expected')} Hz"),
-        )
+        rules = self._card_rules() if self.original is None else self._file_rules(self.original)
         return [problem for holds, problem in rules if not holds]
+
+    def _card_rules(self) -> Iterator[tuple[bool, str]]:
+        found = self.findings
+        frames, cards = _number(found, "video_frames"), _number(found, "cards")
+        yield frames >= ENOUGH_FRAMES, f"only {frames} pictures"
+        yield cards >= ENOUGH_CARDS * frames, f"only {cards} of {frames} pictures could be read"
+        yield found.get("name") == self.sender, f"the pictures name {found.get('name')!r}"
+        yield _number(found, "out_of_order") == 0, f"{found.get('out_of_order')} pictures out of order"
+        yield bool(found.get("tone_ok")), f"the tone is {found.get('tone')} Hz, not {found.get('tone_expected')} Hz"
+
+    def _file_rules(self, original: Original) -> Iterator[tuple[bool, str]]:
+        found = self.findings
+        if original.has_picture:
+            frames, distance = _number(found, "video_frames"), found.get("distance")
+            yield frames >= ENOUGH_FRAMES, f"only {frames} pictures"
+            similar = isinstance(distance, float) and distance < SIMILAR
+            yield similar, f"the picture is none of the file (distance {distance})"
+        if original.has_sound:
+            yield _number(found, "audio_frames") >= ENOUGH_FRAMES, f"only {found.get('audio_frames')} blocks of sound"
+            yield found.get("tone") is not None, "silence"
 
 
 def _number(found: Json, key: str) -> int:
@@ -107,17 +126,25 @@ class Board:
             case {"type": "exit", "code": int(code), "error": error} if code:
                 self.trouble.append(f"{who}: exit code {code}: {error or 'no reason given'}")
 
+    def compare(self, sender: str, original: Original, pictures: Path, name: str) -> None:
+        """Compare what arrived of a sender, `pictures/RECEIVER/NAME`, with the file that it played."""
+        for (who, receiver), direction in self.directions.items():
+            if who == sender:
+                direction.original = original
+                if direction.findings:
+                    direction.findings["distance"] = original.distance(pictures / receiver / name)
+
     def table(self, title: str) -> Table:
-        """The board, for people."""
-        table = Table(title=title, title_justify="left", pad_edge=False)
-        for name in ("sees and hears", "of", "state", "codec", "size"):
-            table.add_column(name)
+        """The board, for people; fits into 80 columns."""
+        table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+        for name in ("to", "from", "state", "codec", "size"):
+            table.add_column(name, no_wrap=True)
         for name in ("fps", "kbit/s", "round trip", "checked"):
-            table.add_column(name, justify="right")
+            table.add_column(name, justify="right", no_wrap=True)
         for receiver in self.names:
             for sender in self.names:
                 if sender != receiver:
-                    table.add_row(*_cells(self.directions[sender, receiver]), end_section=sender == self.names[-1])
+                    table.add_row(*_cells(self.directions[sender, receiver]))
         return table
 
     def summary(self, seconds: float) -> dict[str, object]:
@@ -175,12 +202,6 @@ COLOURS = {"connected": "green", "closed": "dim", "failed": "bold red", "disconn
 
 
 def _cells(row: Direction) -> tuple[str, ...]:
-    if not row.findings:
-        checked = "-"
-    elif row.problems:
-        checked = f"[bold red]{row.problems[0]}[/]"
-    else:
-        checked = f"[green]{row.findings['cards']} pictures, {row.findings['tone']:.0f} Hz[/]"
     return (
         row.receiver,
         row.sender,
@@ -190,8 +211,19 @@ def _cells(row: Direction) -> tuple[str, ...]:
         _shown(row.fps),
         _shown(row.bitrate, 1e-3),
         f"{_shown(row.round_trip, 1e3)} ms",
-        checked,
+        _checked(row),
     )
+
+
+def _checked(row: Direction) -> str:
+    found = row.findings
+    if not found:
+        return "-"
+    if row.problems:
+        return f"[bold red]{row.problems[0]}[/]"
+    if row.original is not None:
+        return f"[green]{found['video_frames']} alike[/]"
+    return f"[green]{found['cards']} + {found['tone']:.0f} Hz[/]"
 
 
 def _shown(value: float | None, scale: float = 1.0) -> str:

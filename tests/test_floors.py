@@ -24,6 +24,7 @@ FLOORS = {
     "cli": 6,
     "demo": 6,
     "demo_board": 6,
+    "demo_file": 6,
     "bots": 6,
     "devserver": 6,
     "__main__": 6,
