@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from qbcall.core.inputs import Timer
@@ -41,9 +41,9 @@ class Row(Generic[M, S]):
     because: str = ""
     """Only for inputs that are ignored: why."""
 
-    def fits(self, owner: M, state: S, what: object) -> bool:
-        """Whether the row is the rule for this input now."""
-        return state in self.states and type(what) is self.on and (self.when is None or self.when(owner, what))
+    def fits(self, owner: M, what: object) -> bool:
+        """Whether what the row asks for holds."""
+        return self.when is None or self.when(owner, what)
 
 
 def on(
@@ -71,10 +71,22 @@ class Table(Generic[M, S]):
     name: str
     rows: tuple[Row[M, S], ...]
     timers: Mapping[S, tuple[type[Timer], ...]]
+    _index: dict[tuple[S, type[object]], list[Row[M, S]]] = field(init=False, repr=False, compare=False)
+    """The rows of each state and input, in their order: most are looked up some hundred times a second."""
+
+    def __post_init__(self) -> None:
+        index: dict[tuple[S, type[object]], list[Row[M, S]]] = {}
+        for row in self.rows:
+            for state in row.states:
+                index.setdefault((state, row.on), []).append(row)
+        object.__setattr__(self, "_index", index)
 
     def row(self, owner: M, state: S, what: object) -> Row[M, S] | None:
         """The rule for this input now; None if there is none."""
-        return next((row for row in self.rows if row.fits(owner, state, what)), None)
+        for row in self._index.get((state, type(what)), ()):
+            if row.fits(owner, what):
+                return row
+        return None
 
 
 def table(
