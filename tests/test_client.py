@@ -123,6 +123,10 @@ def name_on(frame: av.VideoFrame) -> str | None:
     return None if card is None else card.name
 
 
+async def until_connected(call: Call, peer: str) -> None:
+    await call.wait_for(PeerConnected, timeout=PATIENCE, where=lambda event: event.peer == peer)
+
+
 def test_a_mesh_of_four_connects_every_pair() -> None:
     """QB-150."""
 
@@ -133,9 +137,7 @@ def test_a_mesh_of_four_connects_every_pair() -> None:
             calls = [call, *[await one for one in served]]
             for some in calls:
                 for peer in some.peers:
-                    await some.wait_for(
-                        PeerConnected, timeout=PATIENCE, where=lambda event, peer=peer: event.peer == peer
-                    )
+                    await until_connected(some, peer)
             assert all(peer.state is PeerState.CONNECTED for some in calls for peer in some.peers.values())
 
     run(scenario)
@@ -286,7 +288,8 @@ def test_a_missing_source_is_told_before_anything_is_sent(tmp_path: Path) -> Non
         bob.on(IncomingCall)(rang.append)
         with pytest.raises(SourceError, match="nothing-here"):
             await ann.call("bob@example.org", source=f"file:{tmp_path / 'nothing-here.webm'}")
-        assert await (await ann.call("bob@example.org")).hang_up() is None
+        call = await ann.call("bob@example.org")
+        await call.hang_up()
         assert len(ann.calls) == 2
 
     run(scenario)
