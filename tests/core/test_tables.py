@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,28 +12,9 @@ from typing import Any
 import pytest
 
 from qbcall.core.machine import Row, Stay, Table
-from tests.core import (
-    test_answering,
-    test_connection,
-    test_devices,
-    test_dialing,
-    test_glare,
-    test_group,
-    test_incoming,
-    test_link,
-)
+from tests.core.stories import stories
 from tests.core.tables import INPUTS, TABLES, name, timers, unexpected
 
-STORIES = (
-    test_answering,
-    test_connection,
-    test_devices,
-    test_dialing,
-    test_glare,
-    test_group,
-    test_incoming,
-    test_link,
-)
 ROWS = [(table.name, row) for table in TABLES.values() for row in table.rows]
 
 
@@ -67,14 +47,6 @@ def test_action_and_guard_take_the_input_of_their_row(table: Table[Any, Any]) ->
             if function is not None:
                 taken = list(inspect.signature(function).parameters.values())[-1].annotation
                 assert taken == "object" or row.on.__name__ in taken.split(" | "), name(row)
-
-
-def stories() -> Iterator[Callable[[], None]]:
-    """Tests of the story modules that take nothing."""
-    for module in STORIES:
-        for key, value in vars(module).items():
-            if key.startswith("test_") and callable(value) and not inspect.signature(value).parameters:
-                yield value
 
 
 @cache

@@ -72,7 +72,7 @@ class Watch:
         """Check one effect. `online`: whether the engine was told that it has a chat link."""
         match effect:
             case Emit():
-                self._event(effect.event)
+                self.see_event(effect.event)
             case Transmit():
                 assert online, f"sent without a link: {effect}"
                 assert effect.signal.call == effect.head.call, effect
@@ -95,7 +95,8 @@ class Watch:
         if isinstance(effect, CloseMedia):
             del self.media[key]
 
-    def _event(self, event: ev.Event) -> None:
+    def see_event(self, event: ev.Event) -> None:
+        """Check one event."""
         if not isinstance(event, ev.CallEvent):
             return
         assert event.call not in self.closed, f"after the end: {event}"
