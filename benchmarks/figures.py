@@ -1,0 +1,36 @@
+"""How figures are told: medians with their spread, ratios of what was measured side by side."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One line."""
+
+    what: str
+    value: str
+    spread: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.value}" + (f" ({self.spread})" if self.spread else "")
+
+
+def milliseconds(what: str, samples: Sequence[float]) -> Figure:
+    """Seconds, told in milliseconds."""
+    values = [sample * 1e3 for sample in samples]
+    return Figure(what, f"{statistics.median(values):.1f} ms", spread(values))
+
+
+def ratio(what: str, samples: Sequence[float], yardstick: Sequence[float]) -> Figure:
+    """How many times as much as the yardstick, pair by pair: both were measured in turn."""
+    ratios = [sample / bare for sample, bare in zip(samples, yardstick, strict=True)]
+    return Figure(what, f"{statistics.median(ratios):.2f}", spread(ratios, digits=2))
+
+
+def spread(values: Sequence[float], digits: int = 1) -> str:
+    """Least, greatest, and how many."""
+    return f"{min(values):.{digits}f} to {max(values):.{digits}f}, n={len(values)}"

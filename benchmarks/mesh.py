@@ -1,0 +1,100 @@
+"""What one participant of a mesh of four costs: the starting point for a faster media path.
+
+Three participants run in processes of their own; the one that is measured runs alone in a fourth. With four full
+participants on two cores the machine is near its limit, so the frames that arrived are told as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import psutil
+
+from benchmarks.figures import Figure
+from qbcall.devserver import DevServer
+
+NAMES = ("ann", "bob", "cat", "dan")
+SETTLE = 3.0
+"""Seconds of the call before the measurement."""
+
+
+async def measure(width: int, height: int, fps: int, seconds: float) -> list[Figure]:
+    """Processor time and memory of the caller, in a call that lasts `seconds` after it has settled."""
+    first, *others = NAMES
+    async with DevServer(accounts=NAMES) as server:
+
+        async def start(name: str, *words: str) -> asyncio.subprocess.Process:
+            environment = os.environ | {
+                "QBCALL_PASSWORD": server.accounts[name],
+                "QBCALL_JID": f"{name}@{server.domain}",
+                "QBCALL_SERVER": f"{server.host}:{server.port}",
+                "QBCALL_ACCOUNT__PLAINTEXT": "true",
+                "QBCALL_ICE__ADDRESSES": "127.0.0.1",
+                "QBCALL_MEDIA__WIDTH": str(width),
+                "QBCALL_MEDIA__HEIGHT": str(height),
+                "QBCALL_MEDIA__FPS": str(fps),
+            }
+            return await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-m", "qbcall", *words, "--json", "--quiet"),
+                env=environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                limit=1 << 20,
+            )
+
+        answering = [await start(name, "answer", "--once") for name in others]
+        for process in answering:
+            await until(process, "link.online")
+        duration = str(SETTLE + seconds + 1)
+        caller = await start(first, "call", *(f"{name}@{server.domain}" for name in others), "--duration", duration)
+        for _ in others:
+            await until(caller, "peer.state", new="connected")
+        percent, memory = await watch(caller.pid, seconds)
+        ended = await until(caller, "call.ended")
+        for process in answering:
+            process.terminate()
+        await asyncio.gather(caller.communicate(), *(process.communicate() for process in answering))
+    got = [peer["frames"].get("video", 0) / float(ended["connected"]) for peer in ended["peers"].values()]
+    title = f"{width}x{height}@{fps}, one of four"
+    return [
+        Figure(f"{title}: processor", f"{percent:.1f} % of a core"),
+        Figure(f"{title}: memory", f"{memory:.0f} MB"),
+        Figure(f"{title}: pictures received per second and peer", f"{sum(got) / len(got):.1f}", shown(got)),
+    ]
+
+
+async def watch(pid: int, seconds: float) -> tuple[float, float]:
+    """Percent of a core and megabytes of a process, over `seconds`."""
+    process = psutil.Process(pid)
+    await asyncio.sleep(SETTLE)
+    process.cpu_percent()
+    await asyncio.sleep(seconds)
+    return process.cpu_percent(), process.memory_info().rss / 1e6
+
+
+async def until(process: asyncio.subprocess.Process, kind: str, **fields: str) -> dict[str, Any]:
+    """The next line of this type with these fields."""
+    assert process.stdout is not None
+    async for text in process.stdout:
+        line: dict[str, Any] = json.loads(text)
+        if line["type"] == kind and all(line.get(name) == value for name, value in fields.items()):
+            return line
+    raise RuntimeError(f"the process ended without {kind}")
+
+
+def shown(values: Sequence[float]) -> str:
+    """Each value."""
+    return ", ".join(f"{value:.1f}" for value in values)
+
+
+async def run(*, smoke: bool) -> list[Figure]:
+    """All figures of this module."""
+    if smoke:
+        return await measure(160, 120, 10, 1.0)
+    return [*await measure(320, 240, 15, 10.0), *await measure(640, 480, 30, 10.0)]
