@@ -149,15 +149,16 @@ class DevServer:
             )
         try:
             async with asyncio.timeout(START_PATIENCE):
-                await self._accepting(self._process)
+                for port in (self.port, self.http_port):
+                    await self._accepting(self._process, port)
         except TimeoutError:
             raise ServerUnreachable(f"prosody did not start within {START_PATIENCE:g} s: {self._log()}") from None
 
-    async def _accepting(self, process: Process) -> None:
-        """Wait until the server accepts connections."""
+    async def _accepting(self, process: Process, port: int) -> None:
+        """Wait until the server accepts connections at a port."""
         while process.returncode is None:
             try:
-                _, writer = await asyncio.open_connection(self.host, self.port)
+                _, writer = await asyncio.open_connection(self.host, port)
             except OSError:
                 await asyncio.sleep(POLL)
                 continue
