@@ -77,6 +77,8 @@ from qbcall.core.signals import (
 
 MAX_CANDIDATES = 50
 """Candidates of one peer that are used; a client has rarely more than 10."""
+OVERSLEPT = 0.25
+"""Seconds; a timer that falls due later than this was held up by something."""
 
 
 # -- inputs from the call itself -------------------------------------------------------------------------------------
@@ -116,6 +118,8 @@ class Room(Protocol):
     policy: Policy
     now: float
     """Seconds, the time of the present input."""
+    late: float
+    """Seconds by which the present timer fell due too late."""
     incoming: bool
     """Somebody else started the call."""
     joined: bool
@@ -370,6 +374,10 @@ class Peer:
         """Packets come in."""
         self.connection.arm(StallDue, self.room.now + self.room.policy.stall_timeout)
 
+    def listen_again(self, what: StallDue) -> None:
+        """The silence may be this side's own: what came in meanwhile is told after the timer."""
+        self.connection.arm(StallDue, self.room.now + self.room.policy.stall_timeout)
+
     def note_broken_path(self, what: IceFailed) -> None:
         """The transport ended. A hang-up may be on its way, so this is no loss before the stall timeout."""
         self._path_broken = True
@@ -576,6 +584,11 @@ def in_doubt(peer: Peer, what: object) -> bool:
     return peer.doubt is not None
 
 
+def overslept(peer: Peer, what: object) -> bool:
+    """This process did not run when it should: it was stopped, or busy."""
+    return peer.room.late > OVERSLEPT
+
+
 def is_connected(watch: Reconnection, what: object) -> bool:
     """The connection took the packets as a sign of life; after a failure they are none."""
     return watch.peer.state is PeerState.CONNECTED
@@ -625,6 +638,7 @@ CONNECTION = table(
     on(P.CONNECTED, IceFailed, stay, Peer.note_broken_path),
     on(P.CONNECTED, StallDue, P.HANG_UP, Peer.believe_end, when=in_doubt),
     on(P.CONNECTED, StallDue, P.FAILED, when=path_broken),
+    on(P.CONNECTED, StallDue, stay, Peer.listen_again, when=overslept),
     on(P.CONNECTED, StallDue, P.DISCONNECTED),
     on(P.CONNECTED, StatsDue, stay, Peer.read_stats),
     on(ESTABLISHED, StatsRead, stay, Peer.tell_stats),

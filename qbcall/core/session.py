@@ -44,6 +44,7 @@ class Session:
         self.head = head
         self.policy = policy
         self.now = now
+        self.late = 0.0
         self.out = out
         self.incoming = head.caller != me
         self.joined = not self.incoming
@@ -128,6 +129,7 @@ class Session:
     def expire(self, due: Due, now: float) -> None:
         """A timer of this call fell due."""
         self.now = now
+        self.late = now - due.at
         due.region.expire(due.timer)
         owner = due.region.owner
         match owner:

@@ -452,3 +452,32 @@ def test_order_of_a_whole_call_at_the_callee() -> None:
     ]
     calls = {event.call for _, event in world["B"].told if isinstance(event, ev.CallEvent)}
     assert calls == {world["A"].latest}
+
+
+def test_who_was_asleep_does_not_take_the_others_for_lost() -> None:
+    """QB-105: a process that was stopped, or busy, first hears what came in meanwhile."""
+    world = connected()
+    node = world["A"]
+    world.run_until(10.3)
+    node.alive = False
+    world.run_until(20.3)
+    node.alive = True
+    node.wake()
+    world.run_until(40.0)
+    assert world.told("A", ev.PeerDisconnected, ev.ReconnectionChanged) == []
+    world.kill("B")
+    world.run_until(44.0)
+    assert world.told("A", ev.PeerDisconnected) == ["PeerDisconnected B CONNECTED>DISCONNECTED"]
+
+
+def test_path_that_broke_meanwhile_is_lost_all_the_same() -> None:
+    world = connected()
+    node = world["A"]
+    fact(world, "A", IceFailed)
+    world.run_until(10.0)
+    assert world.states("A") == {"B": "CONNECTED"}  # the pretended packets go on
+    node.alive = False
+    world.run_until(20.0)
+    node.alive = True
+    node.wake()
+    assert world.states("A") == {"B": "FAILED"}

@@ -121,10 +121,14 @@ class Node:
         if self.alive:
             self._perform(self.engine.handle(what, self.world.now))
 
+    def wake(self) -> None:
+        """Let the timers that are due fall due."""
+        self._wake_at = None
+        self._perform(self.engine.advance(self.world.now))
+
     def _wake(self, at: float) -> None:
         if self._wake_at == at and self.alive:
-            self._wake_at = None
-            self._perform(self.engine.advance(self.world.now))
+            self.wake()
 
     def _perform(self, effects: list[Effect]) -> None:
         for effect in effects:
