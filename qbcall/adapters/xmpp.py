@@ -11,7 +11,8 @@ from xml.etree.ElementTree import Element
 from slixmpp import InvalidJID
 from slixmpp.xmlstream import tostring
 
-from qbcall.adapters.xmpp_stream import XmppSettings, XmppStream
+from qbcall.adapters.xmpp_settings import XmppSettings
+from qbcall.adapters.xmpp_stream import XmppStream
 from qbcall.core.inputs import Arrived, LinkBroke, LinkUp, Post
 from qbcall.core.model import CallHead, Device, User
 from qbcall.core.signals import Signal

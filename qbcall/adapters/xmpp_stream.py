@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement
 
 from slixmpp import ClientXMPP
@@ -19,8 +16,11 @@ from slixmpp.xmlstream import StanzaBase
 from slixmpp.xmlstream.xmlstream import NotConnectedError
 
 from qbcall.adapters.xmpp_scram import MECHANISMS, check_challenge
+from qbcall.adapters.xmpp_settings import CLIENT_PORT, DIRECT_TLS_PORT, XmppSettings, is_loopback
 from qbcall.core.model import Device
 from qbcall.errors import AuthError, InsecureLink, LinkDown, LinkError, ServerUnreachable
+
+__all__ = ["XmppSettings", "XmppStream", "is_distrust"]
 
 log = logging.getLogger("qbcall.adapters.xmpp")
 
@@ -34,49 +34,12 @@ LEAVE_TIMEOUT = 2.0
 """Seconds that the server may take to end its stream after we ended ours."""
 ROUNDS_TO_CLOSE = 3
 """Rounds of the event loop that an aborted transport takes to close its socket: one, with TLS two; and one spare."""
-CLIENT_PORT = 5222
-DIRECT_TLS_PORT = 5223
-"""XEP-0368: TLS from the first byte, by custom at this port."""
 PING = "{urn:xmpp:ping}ping"
 """XEP-0199."""
 CHALLENGE = "{urn:ietf:params:xml:ns:xmpp-sasl}challenge"
 
 REFUSED = {"not-authorized", "account-disabled", "credentials-expired", "invalid-authzid"}
 """SASL conditions (RFC 6120, section 6.5) that another mechanism or another attempt does not change."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class XmppSettings:
-    """Where and how to log in."""
-
-    jid: str
-    """Bare JID of the account."""
-    password: str = field(repr=False)
-    host: str | None = None
-    """Address of the server; None: DNS tells it (RFC 6120, section 3.2)."""
-    port: int | None = None
-    """With `host`; None: 5222. At 5223 TLS is spoken from the first byte."""
-    plaintext: bool = False
-    """Without TLS; for servers on loopback only, refused otherwise."""
-    ca_file: Path | None = None
-    """PEM file of the authorities that are trusted instead of the system's."""
-    login_timeout: float = 15.0
-    """Seconds from dialing to `LinkUp`."""
-    resource: str | None = None
-    """Name of this device; None: a random one."""
-
-    @property
-    def domain(self) -> str:
-        """Of the account."""
-        return self.jid.partition("@")[2]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a connection to this address cannot leave the machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower().rstrip(".") == "localhost"
 
 
 def is_distrust(error: object) -> bool:

@@ -16,7 +16,7 @@ from slixmpp.util.sasl.mechanisms import SCRAM
 from qbcall.adapters import xmpp_stream
 from qbcall.adapters.xmpp import XmppSettings
 from qbcall.adapters.xmpp_scram import salted_password
-from qbcall.adapters.xmpp_stream import is_loopback
+from qbcall.adapters.xmpp_settings import is_loopback
 from qbcall.core.inputs import LinkBroke
 from qbcall.devserver import DevServer
 from qbcall.devserver_files import Plan, write_files

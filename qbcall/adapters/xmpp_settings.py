@@ -1,0 +1,45 @@
+"""Where and how to log in to a chat server."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+CLIENT_PORT = 5222
+DIRECT_TLS_PORT = 5223
+"""XEP-0368: TLS from the first byte, by custom at this port."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class XmppSettings:
+    """Where and how to log in."""
+
+    jid: str
+    """Bare JID of the account."""
+    password: str = field(repr=False)
+    host: str | None = None
+    """Address of the server; None: DNS tells it (RFC 6120, section 3.2)."""
+    port: int | None = None
+    """With `host`; None: 5222. At 5223 TLS is spoken from the first byte."""
+    plaintext: bool = False
+    """Without TLS; for servers on loopback only, refused otherwise."""
+    ca_file: Path | None = None
+    """PEM file of the authorities that are trusted instead of the system's."""
+    login_timeout: float = 15.0
+    """Seconds from dialing to `LinkUp`."""
+    resource: str | None = None
+    """Name of this device; None: a random one."""
+
+    @property
+    def domain(self) -> str:
+        """Of the account."""
+        return self.jid.partition("@")[2]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a connection to this address cannot leave the machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower().rstrip(".") == "localhost"
