@@ -8,7 +8,16 @@ import pytest
 
 from qbcall.core import events as ev
 from qbcall.core.effects import AddCandidates
-from qbcall.core.inputs import IceChecking, IceConnected, IceFailed, Input, MediaBroke, MediaFlowing, RemoteTrack
+from qbcall.core.inputs import (
+    AnswerReady,
+    IceChecking,
+    IceConnected,
+    IceFailed,
+    Input,
+    MediaBroke,
+    MediaFlowing,
+    RemoteTrack,
+)
 from qbcall.core.inputs import StatsRead as StatsWereRead
 from qbcall.core.model import Candidate, Description, MediaKind, PeerState, StatsReport, User
 from qbcall.core.signals import Accept, Candidates, Decline, End, Invite, RestartAnswer, RestartOffer, Update
@@ -114,16 +123,35 @@ def test_repeated_invitation_is_answered_again_once_the_answer_is_made(state: st
     assert len(world.sent("B", Accept, "A")) == (0 if state == "CONNECTING" else before + 2)
 
 
+def test_repeated_invitation_is_answered_before_ice_checks() -> None:
+    world = world_in("CONNECTING")
+    fact(world, AnswerReady, answer=Description("answer"))
+    head = world["B"].engine.sessions[world["B"].latest].head
+    assert signal(world, lambda call: Invite(head=head, offer=Description("again"))) == []
+    assert world.states("B")["A"] == "CONNECTING"
+    assert len(world.sent("B", Accept, "A")) == 2
+
+
 @pytest.mark.parametrize("state", UP)
-def test_repeated_invitation_of_who_accepted_is_quiet(state: str) -> None:
+def test_invitation_of_who_accepted_is_quiet(state: str) -> None:
     """A invited B, who accepted: an invitation of B makes no sense then, and does no harm."""
-    world = world_in(state)
-    head = world["A"].engine.sessions[world["A"].latest].head
-    if state != "CONNECTING":
-        told = len(world["A"].told)
-        world.signal("B", "A", Invite(head=head, offer=Description("odd")))
-        assert len(world["A"].told) == told
-        assert world["A"].drops == []
+    world = World("AB")
+    call = world["A"].call("B")
+    world.run_until(1.0)
+    world.signal("B", "A", Accept(call=call, answer=Description("answer")))
+    peer = world["A"].engine.sessions[call].peers[User("B")]
+    for what, last in ((IceChecking, "CHECKING"), (IceConnected, "CONNECTED"), (IceFailed, "FAILED")):
+        if peer.state.name == state:
+            break
+        if last != "FAILED" or state == "FAILED":
+            world["A"].do(what(call=call, peer=peer.user, epoch=peer.epoch))
+    if state in ("DISCONNECTED", "FAILED"):
+        world.run(3.5)
+    assert peer.state.name == state
+    told = len(world["A"].told)
+    world.signal("B", "A", Invite(head=world["A"].engine.sessions[call].head, offer=Description("odd")))
+    assert len(world["A"].told) == told
+    assert world["A"].drops == []
 
 
 @pytest.mark.parametrize("state", UP)
