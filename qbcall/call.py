@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
@@ -33,6 +33,7 @@ from qbcall.errors import (
     InvalidState,
     MediaFailed,
     NoAnswer,
+    QbcallError,
     Rejected,
 )
 from qbcall.media.frames import Frame, Sink
@@ -104,10 +105,11 @@ class Call:
         self.closed_at: float | None = None
         self.local: Local | None = None
         """What this side sends; None before media was opened."""
-        self.sinks: list[Sink] = []
+        self.sinks: Sequence[Sink] = ()
         """Where received media goes."""
-        self.failed_sinks: list[Sink] = []
-        """Sinks that broke and get nothing more."""
+        self.sink_errors: list[Exception] = []
+        """Why sinks broke; each gets nothing more from then on, and the call goes on."""
+        self._broken_sinks: list[Sink] = []
         self._owner = owner
         self._last_ended: Peer | None = None
         self._streams: list[EventStream[ev.CallEvent]] = []
@@ -338,22 +340,22 @@ class Call:
     def deliver(self, user: User, frame: Frame) -> None:
         """Received media."""
         self.peers[user].received(frame).push(frame)
-        for sink in tuple(self.sinks):
+        for sink in self.sinks:
+            if sink in self._broken_sinks:
+                continue
             try:
                 sink.write(user, frame)
-            except Exception:
-                log.exception("call %s: %s failed and gets nothing more", self.id, type(sink).__name__)
-                self.sinks.remove(sink)
-                self.failed_sinks.append(sink)
+            except Exception as error:
+                self._broken_sinks.append(sink)
+                self._note_sink(error)
 
     async def wind_up(self) -> None:
         """The call is over: finish files, let go of devices, wake whoever waits for the end."""
-        work: list[Awaitable[None]] = [sink.close() for sink in (*self.sinks, *self.failed_sinks)]
-        if self.local is not None:
-            work.append(self.local.close())
-        for result in await asyncio.gather(*work, return_exceptions=True):
+        for result in await asyncio.gather(*(sink.close() for sink in self.sinks), return_exceptions=True):
             if isinstance(result, Exception):
-                log.error("call %s: closing its media failed", self.id, exc_info=result)
+                self._note_sink(result)
+        if self.local is not None:
+            await self.local.close()
         for peer in self.peers.values():
             peer.close()
         self._complete.set()
@@ -369,6 +371,11 @@ class Call:
         self._owner.subscriptions.end(stream)
         if stream in self._streams:
             self._streams.remove(stream)
+
+    def _note_sink(self, error: Exception) -> None:
+        if str(error) not in map(str, self.sink_errors):  # a sink that broke may say so again when it is closed
+            log.error("%s", error, exc_info=None if isinstance(error, QbcallError) else error)
+            self.sink_errors.append(error)
 
     def _stamp(self, new: CallState, now: float) -> None:
         match new:

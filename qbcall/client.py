@@ -308,7 +308,6 @@ class Client:
             self.command(GoOnline())
             async for event in stream:
                 if isinstance(event, ev.LinkOnline):
-                    self.device = event.device
                     return
                 if isinstance(event, ev.LinkLost):
                     raise event.error
@@ -320,6 +319,8 @@ class Client:
         if isinstance(event, ev.IncomingCall):
             head = CallHead(call=event.call, caller=event.caller, callees=event.callees, media=event.media)
             self._add(head, event.info)
+        elif isinstance(event, ev.LinkOnline):
+            self.device = event.device
         elif isinstance(event, ev.CallMerged):
             self._calls[event.call] = self._calls.pop(event.was)
             if self._media is not None:

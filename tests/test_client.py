@@ -295,6 +295,26 @@ def test_a_missing_source_is_told_before_anything_is_sent(tmp_path: Path) -> Non
     run(scenario)
 
 
+def test_a_sink_that_breaks_is_told_and_does_not_end_the_call() -> None:
+    async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
+        ann, bob = await clients(stack, hub, "ann", "bob")
+        answering(bob, lambda call: call.accept())
+        seen: list[str] = []
+
+        def broken(user: str, frame: object) -> None:
+            raise RuntimeError("mistake of the application")
+
+        async with ann.call("bob@example.org", sinks=[broken, lambda user, frame: seen.append(user)]) as call:
+            await call.connected(PATIENCE)
+            await call.wait_for(VideoTrackAdded, timeout=PATIENCE)
+            await picture(call.peer("bob@example.org").video, lambda frame: name_on(frame) == "bob")
+            assert call.state is CallState.CONNECTED
+        assert [str(error) for error in call.sink_errors] == ["mistake of the application"]
+        assert set(seen) == {"bob@example.org"}
+
+    run(scenario)
+
+
 @pytest.mark.parametrize(
     ("users", "complaint"),
     [

@@ -52,7 +52,8 @@ def _with(info: Info) -> str:
     return f" ({', '.join(f'{key}={value}' for key, value in info.items())})" if info else ""
 
 
-_QUIET_STATES = {PeerState.NEW, PeerState.PENDING, PeerState.CHECKING, PeerState.CLOSED}
+_LOUD_STATES = {PeerState.CONNECTING, PeerState.CONNECTED, PeerState.DISCONNECTED, PeerState.FAILED}
+"""The others have an event of their own, or tell nothing new."""
 
 _sentence(ev.LinkOnline, lambda event: f"online as {event.device}")
 _sentence(ev.LinkReconnecting, lambda event: f"chat lost, connecting again: {event.reason}")
@@ -71,9 +72,9 @@ _sentence(ev.PeerUpdated, lambda event: f"{event.peer} says{_with(event.info)}")
 _sentence(
     ev.PeerStateChanged,
     lambda event: (
-        None
-        if event.new in _QUIET_STATES
-        else f"{event.peer} {event.new.name.lower()}{f': {event.detail}' if event.detail else ''}"
+        f"{event.peer} {event.new.name.lower()}{f': {event.detail}' if event.detail else ''}"
+        if event.new in _LOUD_STATES
+        else None
     ),
 )
 _sentence(ev.PeerReconnected, lambda event: f"{event.peer} is back after {event.gap:.1f} s")

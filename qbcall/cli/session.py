@@ -69,7 +69,7 @@ class _Teller:
     def tell(self, event: ev.Event) -> None:
         self._output.line(line_of(event, asyncio.get_running_loop().time()))
         sentence = described(event)
-        if sentence is not None:
+        if sentence is not None and self._client.device:  # a login that fails is told as an error, by the frame
             self._output.say(sentence)
         if isinstance(event, ev.CallClosed):
             call = self._client.calls[event.call]

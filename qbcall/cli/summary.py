@@ -64,7 +64,7 @@ def _peer(call: Call, peer: Peer) -> PeerSummary:
 
 def _reports(call: Call, peer: Peer) -> Iterable[JsonValue]:
     """What each sink that has `report(user)` found out about this user."""
-    for sink in (*call.sinks, *call.failed_sinks):
+    for sink in call.sinks:
         report = getattr(sink, "report", None)
         if callable(report) and (found := report(peer.user)) is not None:
             yield _JSON.dump_python(found, mode="json", fallback=str)

@@ -24,9 +24,8 @@ class Expectation:
 def verdict(call: Call, expected: Expectation, output: Output) -> ExitCode:
     """The exit code for a call that is over."""
     found = outcome(call)
-    if call.failed_sinks:
-        names = ", ".join(type(sink).__name__ for sink in call.failed_sinks)
-        output.say(f"received media was not kept to the end: {names} failed")
+    if call.sink_errors:
+        output.say("received media was not kept to the end")
         return ExitCode.MISSING
     if expected.outcome is None:
         return CODES_OF_OUTCOMES[found]
