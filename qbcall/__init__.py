@@ -1,7 +1,7 @@
 """Audio and video calls from Python over any XMPP server.
 
-`Client` logs in, calls and is called; a `Call` is one call, a `Peer` one other user in it, `Incoming` what is heard or
-seen from them. Everything that happens is told as an event class from here. See the README for whole programs.
+`Client` logs in, calls and is called; a `Call` is one call, a `Peer` one other user in it, `Incoming` what is heard
+or seen from them. Everything that happens is told as an event class from here. See the README for whole programs.
 """
 
 from qbcall.adapters.memory import MemoryHub
@@ -63,6 +63,7 @@ from qbcall.errors import (
     CallLost,
     Cancelled,
     ConfigError,
+    ExpectationFailed,
     InsecureLink,
     InvalidArgument,
     InvalidState,
@@ -71,6 +72,7 @@ from qbcall.errors import (
     MediaError,
     MediaFailed,
     NoAnswer,
+    ProgramMissing,
     QbcallError,
     Rejected,
     ServerUnreachable,
@@ -107,6 +109,7 @@ __all__ = [
     "DeclineReason",
     "EndReason",
     "Event",
+    "ExpectationFailed",
     "Frame",
     "FrameSource",
     "Incoming",
@@ -144,6 +147,7 @@ __all__ = [
     "PeerStateChanged",
     "PeerUpdated",
     "Policy",
+    "ProgramMissing",
     "QbcallError",
     "ReconnectionChanged",
     "ReconnectionState",

@@ -17,7 +17,7 @@ import av
 from qbcall.call import Call, SinkSpec, SourceSpec
 from qbcall.client import Client
 from qbcall.core.model import CallMedia, User
-from qbcall.errors import InvalidArgument, QbcallError
+from qbcall.errors import ExpectationFailed, InvalidArgument
 from qbcall.media.frames import Frame
 
 MIRROR_LIMIT = 25
@@ -146,10 +146,6 @@ class ScriptedCaller:
             await call.connected()
             for step in self.steps:
                 await step(call)
-
-
-class ExpectationFailed(QbcallError):
-    """A step of a script was not met."""
 
 
 def wait(seconds: float) -> Step:

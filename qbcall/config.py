@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, Strict, ValidationInfo, field_validator
 
+from qbcall.adapters.xmpp_settings import XmppSettings
 from qbcall.config_problems import validated
 from qbcall.core.model import User
 from qbcall.core.policy import Policy
@@ -20,7 +21,6 @@ from qbcall.media.frames import VideoFormat
 
 if TYPE_CHECKING:
     from qbcall.adapters.rtc_addresses import IceSettings
-    from qbcall.adapters.xmpp_stream import XmppSettings
 
 _SERVER = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s\[\]:/@]+):(?P<port>[0-9]{1,5})")
 _ICE_URL = re.compile(r"(stuns?|turns?):[^\s/]+")
@@ -242,8 +242,6 @@ class Config(Section):
         Raises:
             ConfigError: the account has no JID.
         """
-        from qbcall.adapters.xmpp_stream import XmppSettings  # noqa: PLC0415 - loads slixmpp
-
         account = self.account
         host, port = account.address or (None, None)
         return XmppSettings(

@@ -17,7 +17,7 @@ from types import TracebackType
 
 from qbcall.devserver_files import Plan, write_files
 from qbcall.dialects.jid import bare_jid
-from qbcall.errors import InvalidArgument, QbcallError, ServerUnreachable
+from qbcall.errors import InvalidArgument, ProgramMissing, ServerUnreachable
 
 HOST = "127.0.0.1"
 PORTS = range(20_000, 32_000)
@@ -30,10 +30,6 @@ POLL = 0.02
 """Seconds between two looks whether the server accepts connections."""
 LOG_TAIL = 600
 """Characters of the server's log in the error that it did not start."""
-
-
-class ProgramMissing(QbcallError):
-    """A program is not installed; the message names how to install it."""
 
 
 class DevServer:

@@ -16,6 +16,8 @@ QbcallError
 │   ├── SourceError        file, device or program missing, unreadable or not media
 │   ├── SinkError          directory not writable, disk full, no display, no loudspeaker
 │   └── NegotiationError   the two sides have no common way to exchange media
+├── ProgramMissing         a program is not installed; names how to install it
+├── ExpectationFailed      a step of a scripted bot was not met
 └── CallFailed             awaiting an outcome that did not come; carries the call's end reason
     ├── Rejected
     │   └── Busy
@@ -115,6 +117,14 @@ class SinkError(MediaError):
 
 class NegotiationError(MediaError):
     """The two sides have no common way to exchange media."""
+
+
+class ProgramMissing(QbcallError):
+    """A program is not installed; the message names how to install it."""
+
+
+class ExpectationFailed(QbcallError):
+    """A step of a scripted bot was not met."""
 
 
 class CallFailed(QbcallError):

@@ -9,11 +9,10 @@ from pathlib import Path
 import av
 import pytest
 
-from qbcall import Call, CallMedia, EndReason, InvalidArgument, MemoryHub, Rejected
+from qbcall import Call, CallMedia, EndReason, ExpectationFailed, InvalidArgument, MemoryHub, Rejected
 from qbcall.bots import (
     Answer,
     Echo,
-    ExpectationFailed,
     Record,
     ScriptedCaller,
     expect_frames,

@@ -13,9 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from qbcall.devserver import DevServer, ProgramMissing
+from qbcall.devserver import DevServer
 from qbcall.devserver_files import encoded, lua
-from qbcall.errors import InvalidArgument, ServerUnreachable
+from qbcall.errors import InvalidArgument, ProgramMissing, ServerUnreachable
 
 PATIENCE = 20.0
 

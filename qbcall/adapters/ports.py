@@ -1,4 +1,4 @@
-"""What the driver needs from the outside, and nothing more. Facts come back through the `Post` an adapter is given."""
+"""What the driver needs from the outside, and nothing more. Facts come back through the `Post` they are given."""
 
 from __future__ import annotations
 

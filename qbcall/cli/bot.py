@@ -11,6 +11,7 @@ from qbcall.cli import frame, session
 from qbcall.cli.exit_codes import ExitCode
 from qbcall.cli.frame import Setting
 from qbcall.cli.options import Common, SinkOption, SourceOption, StatsOption, given, with_common
+from qbcall.errors import ExpectationFailed
 
 
 @with_common
@@ -34,7 +35,7 @@ def bot(
             setting.output.say(f"{name} runs; call it with: qbcall call {client.user}")
             try:
                 await bots.serve(client, wanted, calls=calls)
-            except bots.ExpectationFailed as failed:
+            except ExpectationFailed as failed:
                 setting.output.say(str(failed))
                 return ExitCode.EXPECTATION
         return ExitCode.OK

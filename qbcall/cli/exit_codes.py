@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 
 from qbcall.core.model import EndReason
-from qbcall.devserver import ProgramMissing
 from qbcall.errors import (
     AuthError,
     CallLost,
@@ -16,6 +15,7 @@ from qbcall.errors import (
     MediaError,
     MediaFailed,
     NoAnswer,
+    ProgramMissing,
     Rejected,
     SinkError,
     SourceError,

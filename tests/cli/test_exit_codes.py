@@ -10,7 +10,7 @@ import pytest
 from qbcall import errors
 from qbcall.cli.exit_codes import CODES_OF_OUTCOMES, ExitCode, Outcome, code_of_error, outcome_of
 from qbcall.core.model import EndReason
-from qbcall.devserver import ProgramMissing
+from qbcall.errors import ProgramMissing
 from qbcall.media.sinks import SINKS
 from qbcall.media.sources import SOURCES
 
