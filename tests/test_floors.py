@@ -56,7 +56,7 @@ class Import(NamedTuple):
 
     module: str
     lazy: bool
-    """Within a function."""
+    """Within a function, or for type checkers only."""
 
 
 def imports(source: str) -> Iterator[Import]:
@@ -69,6 +69,7 @@ def imports(source: str) -> Iterator[Import]:
             case ast.ImportFrom(module=str(module), names=names, level=0):
                 yield from (Import(f"{module}.{name.name}", lazy) for name in names)
         inside = lazy or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        inside |= isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
         for child in ast.iter_child_nodes(node):
             yield from walk(child, inside)
 

@@ -16,7 +16,9 @@ SAYS_NOTHING = {"util", "utils", "manager", "helper", "helpers", "base", "handle
 
 
 def sleeps(source: str) -> Iterator[int]:
-    """Lines that wait for a fixed time; `sleep(0)` only gives way."""
+    """Lines that wait for a fixed time; `sleep(0)` only gives way, and on a virtual clock nothing waits."""
+    if "VirtualClockLoop" in source:
+        return
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Call(func=ast.Attribute(attr="sleep") | ast.Name(id="sleep"), args=[ast.Constant(value=0)]):
