@@ -17,7 +17,9 @@ from tests.core import (
     test_glare,
     test_group,
     test_incoming,
+    test_leaving,
     test_link,
+    test_losing,
 )
 from tests.core.watch import Watch
 
@@ -29,7 +31,9 @@ MODULES = (
     test_glare,
     test_group,
     test_incoming,
+    test_leaving,
     test_link,
+    test_losing,
 )
 
 
