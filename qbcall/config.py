@@ -207,8 +207,8 @@ class MediaSection(Section):
 class LogSection(Section):
     """What is logged on standard error."""
 
-    level: Literal["debug", "info", "warning", "error"] = "warning"
-    """The least important level that is shown."""
+    level: Literal["debug", "info", "warning", "error", "nothing"] = "warning"
+    """The least important level that is shown; `nothing` shows none."""
 
 
 class Config(Section):

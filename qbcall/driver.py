@@ -19,8 +19,8 @@ from qbcall.core.effects import (
     Transmit,
 )
 from qbcall.core.engine import Engine
-from qbcall.core.events import Event
-from qbcall.core.inputs import Input
+from qbcall.core.events import CallStateChanged, Event, PeerStateChanged
+from qbcall.core.inputs import Arrived, Input
 
 log = logging.getLogger("qbcall.driver")
 
@@ -77,7 +77,8 @@ class Driver:
         self._rearm()
 
     def _step(self, what: Input) -> None:
-        log.debug("%s", what.__class__.__name__)
+        if isinstance(what, Arrived):
+            log.debug("call %s: %s arrived from %s", what.signal.call, type(what.signal).__name__, what.sender)
         try:
             self._perform(self.engine.handle(what, self._loop.time()))
         except Exception:
@@ -85,6 +86,9 @@ class Driver:
 
     def _wake(self) -> None:
         self._timer = None
+        while self._inbox:  # what happened before the timer counts before it
+            self._step(self._inbox.popleft())
+        log.debug("timer due")
         try:
             self._perform(self.engine.advance(self._loop.time()))
         except Exception:
@@ -115,8 +119,10 @@ class Driver:
         assert self._media is not None, "connect() comes first"
         match effect:
             case Emit():
+                self._log(effect.event)
                 self._publish(effect.event)
             case Transmit():
+                log.debug("call %s: %s to %s", effect.head.call, type(effect.signal).__name__, effect.to)
                 self._link.send(effect.to, effect.head, effect.signal)
             case DialLink():
                 self._link.dial()
@@ -128,6 +134,15 @@ class Driver:
                 self._note(effect)
             case MediaEffect():
                 self._media.perform(effect)
+
+    def _log(self, event: Event) -> None:
+        match event:
+            case PeerStateChanged():
+                log.info("call %s: %s %s -> %s", event.call, event.peer, event.old.name, event.new.name)
+            case CallStateChanged():
+                log.info("call %s: %s -> %s", event.call, event.old.name, event.new.name)
+            case _:
+                log.debug("%s", type(event).__name__)
 
     def _note(self, drop: Drop) -> None:
         self.ignored[drop.why] += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -35,6 +36,7 @@ from qbcall import (
     PeerUpdated,
     Rejected,
     SourceError,
+    Stats,
     VideoTrackAdded,
 )
 from qbcall.core.events import CallMerged, PeerClosed, PeerConnected, PeerConnecting
@@ -396,6 +398,46 @@ def test_what_a_handler_raised_is_raised_when_the_client_is_left() -> None:
             await bob.__aexit__(None, None, None)
         assert caught.group_contains(RuntimeError, match="mistake")
         assert await call.ended() is EndReason.REJECTED
+
+    run(scenario)
+
+
+def test_state_changes_signals_and_timers_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """QB-017: under one logger."""
+
+    async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
+        ann, bob = await clients(stack, hub, "ann", "bob", stats_interval=0.2)
+        answering(bob, lambda call: call.accept())
+        async with ann.call("bob@example.org", media=CallMedia.AUDIO) as call:
+            await call.wait_for(Stats, timeout=PATIENCE)
+
+    with caplog.at_level(logging.DEBUG, logger="qbcall"):
+        run(scenario)
+    told = [(record.levelno, record.getMessage()) for record in caplog.records if record.name == "qbcall.driver"]
+    for level, part in (
+        (logging.INFO, "CONNECTING -> CONNECTED"),
+        (logging.INFO, "bob@example.org CHECKING -> CONNECTED"),
+        (logging.DEBUG, "Invite to bob@example.org"),
+        (logging.DEBUG, "Accept arrived from bob@example.org"),
+        (logging.DEBUG, "timer due"),
+    ):
+        assert any(level == known and part in text for known, text in told), part
+
+
+def test_who_is_not_in_the_call_has_no_state_and_no_track() -> None:
+    """QB-090, QB-136."""
+
+    async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
+        ann, bob = await clients(stack, hub, "ann", "bob")
+        answering(bob, lambda call: call.accept())
+        async with ann.call("bob@example.org") as call:
+            assert call.peer("bob@example.org").video is None
+            await call.wait_for(VideoTrackAdded, timeout=PATIENCE)
+            assert call.peer("bob@example.org").video is not None
+            assert call.peer_state("bob@example.org") is PeerState.CONNECTED
+            assert call.peer_state("eve@example.org") is PeerState.UNKNOWN
+            with pytest.raises(KeyError):
+                call.peer("eve@example.org")
 
     run(scenario)
 

@@ -78,7 +78,7 @@ def test_limits_that_are_no_durations_are_checked_too() -> None:
         ("media", "width", 33, "must be even, not 33"),
         ("media", "fps", 61, "must be a whole number from 1 to 60, not 61"),
         ("media", "fps", 15.5, "must be a whole number, not 15.5"),
-        ("log", "level", "loud", "must be 'debug', 'info', 'warning' or 'error', not 'loud'"),
+        ("log", "level", "loud", "must be 'debug', 'info', 'warning', 'error' or 'nothing', not 'loud'"),
         ("log", "levle", "info", "unknown key; did you mean 'level'?"),
         ("log", "zzz", "info", "unknown key; there are: level"),
     ],

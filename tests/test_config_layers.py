@@ -147,7 +147,7 @@ def test_all_problems_of_all_layers_are_told_at_once(place: Place) -> None:
             ("call.answer_timeout", "must be a number of seconds, not 'soon'", variable),
             ("link.backoff", "must be at most 60 s, not 100", named),
             ("QBCALL_SEVER", "unknown variable; did you mean 'QBCALL_SERVER'?", "the environment"),
-            ("log.level", "must be 'debug', 'info', 'warning' or 'error', not 'loud'", "the command line"),
+            ("log.level", "must be 'debug', 'info', 'warning', 'error' or 'nothing', not 'loud'", "the command line"),
             next(problem for problem in found if problem[2] == here),
         ]
     )

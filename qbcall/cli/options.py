@@ -48,7 +48,7 @@ class Common:
     ] = None
     password: Annotated[str | None, typer.Option("--password", hidden=True, callback=_refuse_password)] = None
     log_level: Annotated[
-        str | None, typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning or error.")
+        str | None, typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning, error or nothing.")
     ] = None
     timeout: Annotated[
         float | None, typer.Option("--timeout", metavar="S", min=0.0, help="Give up after S seconds (exit code 124).")

@@ -20,6 +20,10 @@ from qbcall.cli.exit_codes import ExitCode
 from qbcall.cli.lines import ExitLine, HelloLine, Line, stamp
 
 
+NOTHING = logging.CRITICAL + 1
+"""Above every level."""
+
+
 class Output:
     """Both ends of one command."""
 
@@ -74,14 +78,15 @@ class Output:
 
     @contextmanager
     def logging(self, level: str) -> Iterator[None]:
-        """Log to standard error: qbcall from this level on, what it uses from `warning` on."""
+        """Log to standard error: qbcall from this level on, what it uses from `warning` on; slixmpp logs stanzas."""
         reporter = RichHandler(console=self._errors, show_path=False, markup=False, rich_tracebacks=False)
-        if self.quiet:
-            reporter.setLevel(logging.ERROR)
+        least = NOTHING if level == "nothing" else logging.getLevelNamesMapping()[level.upper()]
+        reporter.setLevel(max(least, logging.ERROR) if self.quiet else least)
         root, ours = logging.getLogger(), logging.getLogger("qbcall")
+        logging.getLogger("slixmpp").setLevel(NOTHING)
         before = ours.level
         root.addHandler(reporter)
-        ours.setLevel(level.upper())
+        ours.setLevel(least)
         try:
             yield
         finally:
