@@ -9,7 +9,6 @@ import av
 
 from qbcall.core import events as ev
 from qbcall.core.model import CallId, EndReason, Info, MediaKind, PeerState, StatsReport, User
-from qbcall.core.peer import STATE_EVENTS
 from qbcall.media.frames import Frame
 from qbcall.media.incoming import Incoming
 
@@ -77,7 +76,7 @@ class Peer:
         if self.state is PeerState.CLOSED:
             yield ev.PeerClosed(**fields, reason=self.end_reason)  # type: ignore[arg-type]  # one table of fields
         elif self.state is not PeerState.NEW:
-            yield STATE_EVENTS.get(self.state, ev.PeerStateChanged)(**fields)  # type: ignore[arg-type]  # as above
+            yield ev.STATE_EVENTS.get(self.state, ev.PeerStateChanged)(**fields)  # type: ignore[arg-type]  # as above
         for kind in self._tracks:
             yield TRACK_EVENTS[kind](call=call, peer=self.user)
 

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from qbcall.core.connection import CONNECTION
 from qbcall.core.link import LINK
 from qbcall.core.machine import Row, Stay, Table
-from qbcall.core.peer import CONNECTION, RECONNECTION
+from qbcall.core.reconnection import RECONNECTION
 from qbcall.core.session import SESSION
 
 PATH = Path(__file__).parent.parent / "docs" / "states.md"
@@ -24,9 +25,13 @@ ABOUT: dict[str, tuple[Table[Any, Any], str, str]] = {
     "CONNECTION": (
         CONNECTION,
         "NEW",
-        "The connection to one other user of a call, QuickBlox's peer connection state: `qbcall/core/peer.py`.",
+        "The connection to one other user of a call, QuickBlox's peer connection state: `qbcall/core/connection.py`.",
     ),
-    "RECONNECTION": (RECONNECTION, "STABLE", "Beside it, what becomes of a connection that was up: same file."),
+    "RECONNECTION": (
+        RECONNECTION,
+        "STABLE",
+        "Beside it, what becomes of a connection that was up: `qbcall/core/reconnection.py`.",
+    ),
 }
 HEAD = """\
 # State tables

@@ -196,6 +196,15 @@ class PeerClosed(PeerStateChanged):
     reason: EndReason
 
 
+STATE_EVENTS: dict[PeerState, type[PeerStateChanged]] = {
+    PeerState.CONNECTING: PeerConnecting,
+    PeerState.CONNECTED: PeerConnected,
+    PeerState.DISCONNECTED: PeerDisconnected,
+    PeerState.FAILED: PeerFailed,
+}
+"""The class that tells a state, where it is not `PeerStateChanged` itself; CLOSED needs a reason too."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconnectionChanged(PeerEvent):
     """QuickBlox: didChangeRconnectionState:forUser (spelled so)."""

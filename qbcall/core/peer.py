@@ -1,14 +1,15 @@
-"""One other user of a call: the connection to them, and what becomes of it when it is lost.
+"""One other user of a call: what is known of them, and what is done.
 
-Two regions hear the same inputs. CONNECTION is QuickBlox's peer connection state; RECONNECTION watches over a
-connection that was up. A peer that is over hears nothing any more: that gate is in `Peer.feed`.
+Two regions hear the same inputs: `connection.py` has the rules of QuickBlox's peer connection state,
+`reconnection.py` watches over a connection that was up. A peer that is over hears nothing any more: that gate is in
+`Peer.feed`.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any
 
 from qbcall.core import events as ev
 from qbcall.core.effects import (
@@ -18,7 +19,6 @@ from qbcall.core.effects import (
     CloseMedia,
     CreateOffer,
     Drop,
-    Effect,
     Emit,
     ReadStats,
 )
@@ -28,10 +28,7 @@ from qbcall.core.inputs import (
     AnswerReady,
     ConnectDue,
     DialDue,
-    DisconnectDue,
     HangUp,
-    IceChecking,
-    IceConnected,
     IceFailed,
     MediaBroke,
     MediaFact,
@@ -46,9 +43,8 @@ from qbcall.core.inputs import (
     StatsRead,
     Timer,
 )
-from qbcall.core.machine import Region, ignored, on, stay, table
+from qbcall.core.machine import Region, Table
 from qbcall.core.model import (
-    CallHead,
     CallId,
     Candidate,
     DeclineReason,
@@ -56,96 +52,39 @@ from qbcall.core.model import (
     Device,
     EndReason,
     Epoch,
-    Info,
     MediaKind,
     PeerState,
-    ReconnectionState,
     User,
 )
-from qbcall.core.policy import Policy
+from qbcall.core.room import Abandon, GaveUp, Merge, Room
 from qbcall.core.signals import (
     Accept,
     Candidates,
     Decline,
     End,
     Invite,
-    RestartAnswer,
-    RestartOffer,
     Signal,
     Update,
 )
 
 MAX_CANDIDATES = 50
 """Candidates of one peer that are used; a client has rarely more than 10."""
-OVERSLEPT = 0.25
-"""Seconds; a timer that falls due later than this was held up by something."""
-
-
-# -- inputs from the call itself -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Ring:
-    """The call came in; this user was called as well, their offer is not here yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Merge:
-    """Both users called each other; the other one's call goes on."""
-
-    invite: Invite
-
-
-@dataclass(frozen=True, slots=True)
-class Abandon:
-    """The call ends here without a word."""
-
-
-@dataclass(frozen=True, slots=True)
-class GaveUp:
-    """The connection did not come back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settle:
-    """Nothing happened; see whether something follows from what happened elsewhere."""
-
-
-class Room(Protocol):
-    """What a peer needs from its call."""
-
-    head: CallHead
-    policy: Policy
-    now: float
-    """Seconds, the time of the present input."""
-    late: float
-    """Seconds by which the present timer fell due too late."""
-    incoming: bool
-    """Somebody else started the call."""
-    joined: bool
-    """This user takes part: called, or accepted."""
-    info: Info
-    """What this user said when calling or accepting."""
-    answer_deadline: float
-
-    def out(self, effect: Effect) -> None:
-        """Ask the outside."""
-
-    def transmit(self, to: User, signal: Signal) -> None:
-        """Send, if there is a link."""
-
-    def leads(self, user: User) -> bool:
-        """Whether this side offers to that user, if both were called."""
+FAILURES: dict[type[object], str] = {
+    IceFailed: "no network path to the peer was found",
+    ConnectDue: "no network path to the peer was found in time",
+}
 
 
 class Peer:
     """One other user of a call."""
 
-    def __init__(self, room: Room, user: User) -> None:
+    def __init__(
+        self, room: Room, user: User, rules: Table[Peer, PeerState], watch: Callable[[Peer], Region[Any, Any]]
+    ) -> None:
         self.room = room
         self.user = user
-        self.connection = Region(CONNECTION, self, PeerState.NEW)
-        self.reconnection = Region(RECONNECTION, Reconnection(self), ReconnectionState.STABLE)
+        self.connection = Region(rules, self, PeerState.NEW)
+        self.reconnection = watch(self)
         self.epoch = Epoch(0)
         self.device: Device | None = None
         """The one device that takes part for this user, once it is known."""
@@ -255,7 +194,7 @@ class Peer:
         """See `Owner`."""
         if new is PeerState.CLOSED:
             self._close()
-        event = STATE_EVENTS.get(new, ev.PeerStateChanged)
+        event = ev.STATE_EVENTS.get(new, ev.PeerStateChanged)
         detail, self._detail = self._detail, ""
         fields = {"call": self.room.head.call, "peer": self.user, "old": old, "new": new, "detail": detail}
         if new is PeerState.CLOSED:
@@ -489,197 +428,3 @@ class Peer:
         if self._candidates:
             some, self._candidates = tuple(self._candidates), []
             self.room.out(AddCandidates(call=self._call, peer=self.user, epoch=self.epoch, candidates=some))
-
-
-STATE_EVENTS: dict[PeerState, type[ev.PeerStateChanged]] = {
-    PeerState.CONNECTING: ev.PeerConnecting,
-    PeerState.CONNECTED: ev.PeerConnected,
-    PeerState.DISCONNECTED: ev.PeerDisconnected,
-    PeerState.FAILED: ev.PeerFailed,
-}
-FAILURES: dict[type[object], str] = {
-    IceFailed: "no network path to the peer was found",
-    ConnectDue: "no network path to the peer was found in time",
-}
-
-
-class Reconnection:
-    """Watches over a connection that was up."""
-
-    def __init__(self, peer: Peer) -> None:
-        self.peer = peer
-
-    def deadline(self, timer: type[Timer]) -> float | None:
-        """See `Owner`."""
-        return self.peer.room.now + self.peer.room.policy.disconnect_timeout
-
-    def changed(self, old: ReconnectionState, new: ReconnectionState) -> None:
-        """See `Owner`. Each action tells its own event."""
-
-    def begin(self, what: StallDue) -> None:
-        """The connection is lost."""
-        self.peer.lost_at = self.peer.room.now
-        self.peer.emit(ev.PeerReconnecting(call=self._call, peer=self.peer.user))
-
-    def succeed(self, what: MediaFlowing) -> None:
-        """It came back by itself."""
-        gap = self.peer.room.now - self.peer.lost_at
-        self.peer.emit(ev.PeerReconnected(call=self._call, peer=self.peer.user, gap=gap))
-
-    def give_up(self, what: DisconnectDue) -> None:
-        """It did not come back."""
-        self.peer.emit(ev.PeerReconnectFailed(call=self._call, peer=self.peer.user))
-        self.peer.later(GaveUp())
-
-    @property
-    def _call(self) -> CallId:
-        return self.peer.room.head.call
-
-
-# -- guards ----------------------------------------------------------------------------------------------------------
-
-
-def joined(peer: Peer, what: object) -> bool:
-    """This user takes part already."""
-    return peer.room.joined
-
-
-def has_offer(peer: Peer, what: object) -> bool:
-    """The other side's offer is here."""
-    return peer.has_offer
-
-
-def leads(peer: Peer, what: object) -> bool:
-    """Of two callees, this side offers."""
-    return peer.room.leads(peer.user)
-
-
-def dialled(peer: Peer, what: object) -> bool:
-    """This side invited the user."""
-    return peer.dialled
-
-
-def answered(peer: Peer, what: object) -> bool:
-    """This side accepted the user's offer."""
-    return peer.answered
-
-
-def path_broken(peer: Peer, what: object) -> bool:
-    """The transport ended."""
-    return peer.path_broken
-
-
-def media_failed(peer: Peer, what: object) -> bool:
-    """Media was never established: there is nothing to wait for."""
-    return peer.end_reason is EndReason.MEDIA_FAILED
-
-
-def takes_part(peer: Peer, what: object) -> bool:
-    """Until one device of the user is known to take part, each may speak for them."""
-    return peer.device is None or peer.device == peer.speaker
-
-
-def in_doubt(peer: Peer, what: object) -> bool:
-    """Another device of the user hung up."""
-    return peer.doubt is not None
-
-
-def overslept(peer: Peer, what: object) -> bool:
-    """This process did not run when it should: it was stopped, or busy."""
-    return peer.room.late > OVERSLEPT
-
-
-def is_connected(watch: Reconnection, what: object) -> bool:
-    """The connection took the packets as a sign of life; after a failure they are none."""
-    return watch.peer.state is PeerState.CONNECTED
-
-
-def is_lost(watch: Reconnection, what: object) -> bool:
-    """The connection did not end over it."""
-    return watch.peer.state in {PeerState.DISCONNECTED, PeerState.FAILED}
-
-
-# -- the tables ------------------------------------------------------------------------------------------------------
-
-P = PeerState
-SETTING_UP = (P.CONNECTING, P.CHECKING)
-ESTABLISHED = (P.CONNECTED, P.DISCONNECTED, P.FAILED)
-UP = (*SETTING_UP, *ESTABLISHED)
-LIVE = (P.PENDING, *UP)
-ENDED = (P.NO_ANSWER, P.REJECTED, P.HANG_UP, P.DISCONNECT_TIMEOUT)
-
-CONNECTION = table(
-    "CONNECTION",
-    on(P.NEW, StartCall, P.PENDING, Peer.offer),
-    on(P.NEW, Ring, P.PENDING),
-    on(P.NEW, Invite, P.PENDING, Peer.keep_offer),
-    on(P.PENDING, AcceptCall, P.CONNECTING, Peer.answer, when=has_offer),
-    on(P.PENDING, AcceptCall, stay, Peer.offer, when=leads),
-    on(P.PENDING, AcceptCall, stay, Peer.wait),
-    on(P.PENDING, OfferReady, stay, Peer.dial),
-    on(P.PENDING, DialDue, stay, Peer.redial),
-    on(P.PENDING, Merge, P.CONNECTING, Peer.yield_to),
-    on(P.PENDING, Invite, stay, when=dialled),
-    on(P.PENDING, Invite, P.CONNECTING, Peer.answer_at_once, when=joined),
-    on(P.PENDING, Invite, stay, Peer.keep_offer),
-    on(P.PENDING, Accept, P.CONNECTING, Peer.accepted, when=dialled),
-    on(P.PENDING, AnswerDue, P.NO_ANSWER, Peer.not_answered),
-    on(P.PENDING, Candidates, stay, Peer.keep_candidates),
-    on((P.PENDING, *SETTING_UP), MediaBroke, P.FAILED, Peer.fail),
-    on(SETTING_UP, AnswerReady, stay, Peer.send_accept),
-    on(P.CONNECTING, IceChecking, P.CHECKING),
-    on(SETTING_UP, IceConnected, P.CONNECTED),
-    on(SETTING_UP, IceFailed, P.FAILED, Peer.fail),
-    on(SETTING_UP, ConnectDue, P.FAILED, Peer.fail),
-    on(UP, Invite, stay, Peer.send_accept_again, when=answered),
-    on(UP, Candidates, stay, Peer.add_candidates),
-    on(ESTABLISHED, RemoteTrack, stay, Peer.add_track),
-    on(P.CONNECTED, MediaFlowing, stay, Peer.heard),
-    on(P.CONNECTED, IceFailed, stay, Peer.note_broken_path),
-    on(P.CONNECTED, StallDue, P.HANG_UP, Peer.believe_end, when=in_doubt),
-    on(P.CONNECTED, StallDue, P.FAILED, when=path_broken),
-    on(P.CONNECTED, StallDue, stay, Peer.listen_again, when=overslept),
-    on(P.CONNECTED, StallDue, P.DISCONNECTED),
-    on(P.CONNECTED, StatsDue, stay, Peer.read_stats),
-    on(ESTABLISHED, StatsRead, stay, Peer.tell_stats),
-    on(P.DISCONNECTED, MediaFlowing, P.CONNECTED),
-    on(P.DISCONNECTED, IceFailed, P.FAILED),
-    on((P.DISCONNECTED, P.FAILED), GaveUp, P.DISCONNECT_TIMEOUT, Peer.say_goodbye),
-    on(LIVE, Update, stay, Peer.hear_update),
-    on(UP, SendUpdate, stay, Peer.send_update),
-    on(LIVE, Decline, P.REJECTED, Peer.rejected, when=takes_part),
-    on((*SETTING_UP, P.CONNECTED), End, P.HANG_UP, Peer.hung_up, when=takes_part),
-    on(P.CONNECTED, End, stay, Peer.doubt_end),
-    on((P.PENDING, P.DISCONNECTED, P.FAILED), End, P.HANG_UP, Peer.hung_up),
-    on(P.NEW, HangUp, P.CLOSED, Peer.forget),
-    on(LIVE, HangUp, P.CLOSED, Peer.leave),
-    on(P.PENDING, RejectCall, P.CLOSED, Peer.decline),
-    on(P.PENDING, Abandon, P.CLOSED, Peer.miss),
-    on(ENDED, Settle, P.CLOSED),
-    on(P.FAILED, Settle, P.CLOSED, when=media_failed),
-    ignored(UP, Accept, because="a repetition, or another device of the user; the first one takes part"),
-    ignored(LIVE, Decline, because="of another device of the user; the first one takes part"),
-    ignored(SETTING_UP, End, because="of another device of the user; the first one takes part"),
-    ignored(UP, Invite, because="the answer is being made, or this side's own offer was accepted"),
-    ignored(P.CHECKING, IceChecking, because="QuickBlox tells a state once"),
-    ignored(ESTABLISHED, IceChecking, IceConnected, because="ICE re-nominates"),
-    ignored(P.FAILED, IceFailed, MediaFlowing, because="the transport ended; what is left of it does not matter"),
-    ignored(ESTABLISHED, MediaBroke, because="the path decides, not a late error"),
-    ignored(SETTING_UP, MediaFlowing, because="packets of ICE itself"),
-    ignored(LIVE, RestartOffer, RestartAnswer, because="fresh offers come with reconnection"),
-    timers={
-        P.PENDING: (AnswerDue, DialDue),
-        P.CONNECTING: (ConnectDue,),
-        P.CHECKING: (ConnectDue,),
-        P.CONNECTED: (StallDue, StatsDue),
-    },
-)
-
-R = ReconnectionState
-RECONNECTION = table(
-    "RECONNECTION",
-    on(R.STABLE, StallDue, R.RECONNECTING, Reconnection.begin, when=is_lost),
-    on(R.RECONNECTING, MediaFlowing, R.STABLE, Reconnection.succeed, when=is_connected),
-    on(R.RECONNECTING, DisconnectDue, R.FAILED, Reconnection.give_up),
-    timers={R.RECONNECTING: (DisconnectDue,)},
-)

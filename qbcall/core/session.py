@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from qbcall.core import events as ev
+from qbcall.core.connection import new_peer
 from qbcall.core.effects import Drop, Effect, Emit, ReleaseCall, Transmit
 from qbcall.core.inputs import (
     AcceptCall,
@@ -18,8 +19,10 @@ from qbcall.core.inputs import (
 )
 from qbcall.core.machine import Due, Region, on, stay, table
 from qbcall.core.model import CallHead, CallState, Device, EndReason, Info, Leads, PeerState, User
-from qbcall.core.peer import Abandon, Merge, Peer, Reconnection, Ring, Settle
+from qbcall.core.peer import Peer
 from qbcall.core.policy import Policy
+from qbcall.core.reconnection import Reconnection
+from qbcall.core.room import Abandon, Merge, Ring, Settle
 from qbcall.core.signals import Decline, End, Invite, Signal
 from qbcall.errors import InvalidState
 
@@ -57,7 +60,7 @@ class Session:
         self.last_words: Signal | None = End(call=head.call)
         """What is said again to a user who did not notice that the call is over; None: nothing was ever said."""
         self.region = Region(SESSION, self, CallState.NEW)
-        self.peers = {user: Peer(self, user) for user in head.members if user != me}
+        self.peers = {user: new_peer(self, user) for user in head.members if user != me}
         self._open_peers = list(self.peers.values())
 
     @property

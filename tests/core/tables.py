@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from qbcall.core import inputs as what
+from qbcall.core.connection import CONNECTION
 from qbcall.core.inputs import MediaFact, Timer
 from qbcall.core.link import LINK
 from qbcall.core.machine import Row, Stay, Table
-from qbcall.core.peer import CONNECTION, RECONNECTION, Abandon, GaveUp, Merge, Ring, Settle
+from qbcall.core.reconnection import RECONNECTION
+from qbcall.core.room import Abandon, GaveUp, Merge, Ring, Settle
 from qbcall.core.session import SESSION
 from qbcall.core.signals import Invite, Signal
 

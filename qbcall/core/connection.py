@@ -1,0 +1,182 @@
+"""The rules of the connection to one other user: QuickBlox's peer connection state."""
+
+from __future__ import annotations
+
+from qbcall.core.inputs import (
+    AcceptCall,
+    AnswerDue,
+    AnswerReady,
+    ConnectDue,
+    DialDue,
+    HangUp,
+    IceChecking,
+    IceConnected,
+    IceFailed,
+    MediaBroke,
+    MediaFlowing,
+    OfferReady,
+    RejectCall,
+    RemoteTrack,
+    SendUpdate,
+    StallDue,
+    StartCall,
+    StatsDue,
+    StatsRead,
+)
+from qbcall.core.machine import ignored, on, stay, table
+from qbcall.core.model import (
+    EndReason,
+    PeerState,
+    User,
+)
+from qbcall.core.peer import Peer
+from qbcall.core.reconnection import watch
+from qbcall.core.room import Abandon, GaveUp, Merge, Ring, Room, Settle
+from qbcall.core.signals import (
+    Accept,
+    Candidates,
+    Decline,
+    End,
+    Invite,
+    RestartAnswer,
+    RestartOffer,
+    Update,
+)
+
+OVERSLEPT = 0.25
+"""Seconds; a timer that falls due later than this was held up by something."""
+
+
+# -- guards ----------------------------------------------------------------------------------------------------------
+
+
+def joined(peer: Peer, what: object) -> bool:
+    """This user takes part already."""
+    return peer.room.joined
+
+
+def has_offer(peer: Peer, what: object) -> bool:
+    """The other side's offer is here."""
+    return peer.has_offer
+
+
+def leads(peer: Peer, what: object) -> bool:
+    """Of two callees, this side offers."""
+    return peer.room.leads(peer.user)
+
+
+def dialled(peer: Peer, what: object) -> bool:
+    """This side invited the user."""
+    return peer.dialled
+
+
+def answered(peer: Peer, what: object) -> bool:
+    """This side accepted the user's offer."""
+    return peer.answered
+
+
+def path_broken(peer: Peer, what: object) -> bool:
+    """The transport ended."""
+    return peer.path_broken
+
+
+def media_failed(peer: Peer, what: object) -> bool:
+    """Media was never established: there is nothing to wait for."""
+    return peer.end_reason is EndReason.MEDIA_FAILED
+
+
+def takes_part(peer: Peer, what: object) -> bool:
+    """Until one device of the user is known to take part, each may speak for them."""
+    return peer.device is None or peer.device == peer.speaker
+
+
+def in_doubt(peer: Peer, what: object) -> bool:
+    """Another device of the user hung up."""
+    return peer.doubt is not None
+
+
+def overslept(peer: Peer, what: object) -> bool:
+    """This process did not run when it should: it was stopped, or busy."""
+    return peer.room.late > OVERSLEPT
+
+
+# -- the tables ------------------------------------------------------------------------------------------------------
+
+P = PeerState
+SETTING_UP = (P.CONNECTING, P.CHECKING)
+ESTABLISHED = (P.CONNECTED, P.DISCONNECTED, P.FAILED)
+UP = (*SETTING_UP, *ESTABLISHED)
+LIVE = (P.PENDING, *UP)
+ENDED = (P.NO_ANSWER, P.REJECTED, P.HANG_UP, P.DISCONNECT_TIMEOUT)
+
+CONNECTION = table(
+    "CONNECTION",
+    on(P.NEW, StartCall, P.PENDING, Peer.offer),
+    on(P.NEW, Ring, P.PENDING),
+    on(P.NEW, Invite, P.PENDING, Peer.keep_offer),
+    on(P.PENDING, AcceptCall, P.CONNECTING, Peer.answer, when=has_offer),
+    on(P.PENDING, AcceptCall, stay, Peer.offer, when=leads),
+    on(P.PENDING, AcceptCall, stay, Peer.wait),
+    on(P.PENDING, OfferReady, stay, Peer.dial),
+    on(P.PENDING, DialDue, stay, Peer.redial),
+    on(P.PENDING, Merge, P.CONNECTING, Peer.yield_to),
+    on(P.PENDING, Invite, stay, when=dialled),
+    on(P.PENDING, Invite, P.CONNECTING, Peer.answer_at_once, when=joined),
+    on(P.PENDING, Invite, stay, Peer.keep_offer),
+    on(P.PENDING, Accept, P.CONNECTING, Peer.accepted, when=dialled),
+    on(P.PENDING, AnswerDue, P.NO_ANSWER, Peer.not_answered),
+    on(P.PENDING, Candidates, stay, Peer.keep_candidates),
+    on((P.PENDING, *SETTING_UP), MediaBroke, P.FAILED, Peer.fail),
+    on(SETTING_UP, AnswerReady, stay, Peer.send_accept),
+    on(P.CONNECTING, IceChecking, P.CHECKING),
+    on(SETTING_UP, IceConnected, P.CONNECTED),
+    on(SETTING_UP, IceFailed, P.FAILED, Peer.fail),
+    on(SETTING_UP, ConnectDue, P.FAILED, Peer.fail),
+    on(UP, Invite, stay, Peer.send_accept_again, when=answered),
+    on(UP, Candidates, stay, Peer.add_candidates),
+    on(ESTABLISHED, RemoteTrack, stay, Peer.add_track),
+    on(P.CONNECTED, MediaFlowing, stay, Peer.heard),
+    on(P.CONNECTED, IceFailed, stay, Peer.note_broken_path),
+    on(P.CONNECTED, StallDue, P.HANG_UP, Peer.believe_end, when=in_doubt),
+    on(P.CONNECTED, StallDue, P.FAILED, when=path_broken),
+    on(P.CONNECTED, StallDue, stay, Peer.listen_again, when=overslept),
+    on(P.CONNECTED, StallDue, P.DISCONNECTED),
+    on(P.CONNECTED, StatsDue, stay, Peer.read_stats),
+    on(ESTABLISHED, StatsRead, stay, Peer.tell_stats),
+    on(P.DISCONNECTED, MediaFlowing, P.CONNECTED),
+    on(P.DISCONNECTED, IceFailed, P.FAILED),
+    on((P.DISCONNECTED, P.FAILED), GaveUp, P.DISCONNECT_TIMEOUT, Peer.say_goodbye),
+    on(LIVE, Update, stay, Peer.hear_update),
+    on(UP, SendUpdate, stay, Peer.send_update),
+    on(LIVE, Decline, P.REJECTED, Peer.rejected, when=takes_part),
+    on((*SETTING_UP, P.CONNECTED), End, P.HANG_UP, Peer.hung_up, when=takes_part),
+    on(P.CONNECTED, End, stay, Peer.doubt_end),
+    on((P.PENDING, P.DISCONNECTED, P.FAILED), End, P.HANG_UP, Peer.hung_up),
+    on(P.NEW, HangUp, P.CLOSED, Peer.forget),
+    on(LIVE, HangUp, P.CLOSED, Peer.leave),
+    on(P.PENDING, RejectCall, P.CLOSED, Peer.decline),
+    on(P.PENDING, Abandon, P.CLOSED, Peer.miss),
+    on(ENDED, Settle, P.CLOSED),
+    on(P.FAILED, Settle, P.CLOSED, when=media_failed),
+    ignored(UP, Accept, because="a repetition, or another device of the user; the first one takes part"),
+    ignored(LIVE, Decline, because="of another device of the user; the first one takes part"),
+    ignored(SETTING_UP, End, because="of another device of the user; the first one takes part"),
+    ignored(UP, Invite, because="the answer is being made, or this side's own offer was accepted"),
+    ignored(P.CHECKING, IceChecking, because="QuickBlox tells a state once"),
+    ignored(ESTABLISHED, IceChecking, IceConnected, because="ICE re-nominates"),
+    ignored(P.FAILED, IceFailed, MediaFlowing, because="the transport ended; what is left of it does not matter"),
+    ignored(ESTABLISHED, MediaBroke, because="the path decides, not a late error"),
+    ignored(SETTING_UP, MediaFlowing, because="packets of ICE itself"),
+    ignored(LIVE, RestartOffer, RestartAnswer, because="fresh offers come with reconnection"),
+    timers={
+        P.PENDING: (AnswerDue, DialDue),
+        P.CONNECTING: (ConnectDue,),
+        P.CHECKING: (ConnectDue,),
+        P.CONNECTED: (StallDue, StatsDue),
+    },
+)
+
+
+def new_peer(room: Room, user: User) -> Peer:
+    """Another user of a call."""
+    return Peer(room, user, CONNECTION, watch)

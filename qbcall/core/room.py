@@ -1,0 +1,74 @@
+"""What a peer and its call say to each other inside the core."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from qbcall.core.effects import (
+    Effect,
+)
+from qbcall.core.model import (
+    CallHead,
+    Info,
+    User,
+)
+from qbcall.core.policy import Policy
+from qbcall.core.signals import (
+    Invite,
+    Signal,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """The call came in; this user was called as well, their offer is not here yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """Both users called each other; the other one's call goes on."""
+
+    invite: Invite
+
+
+@dataclass(frozen=True, slots=True)
+class Abandon:
+    """The call ends here without a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class GaveUp:
+    """The connection did not come back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Nothing happened; see whether something follows from what happened elsewhere."""
+
+
+class Room(Protocol):
+    """What a peer needs from its call."""
+
+    head: CallHead
+    policy: Policy
+    now: float
+    """Seconds, the time of the present input."""
+    late: float
+    """Seconds by which the present timer fell due too late."""
+    incoming: bool
+    """Somebody else started the call."""
+    joined: bool
+    """This user takes part: called, or accepted."""
+    info: Info
+    """What this user said when calling or accepting."""
+    answer_deadline: float
+
+    def out(self, effect: Effect) -> None:
+        """Ask the outside."""
+
+    def transmit(self, to: User, signal: Signal) -> None:
+        """Send, if there is a link."""
+
+    def leads(self, user: User) -> bool:
+        """Whether this side offers to that user, if both were called."""
