@@ -191,7 +191,11 @@ class Call:
         if not self.incoming or self.state is not CallState.PENDING or self.local is not None:
             raise InvalidState(f"accept: not possible for {self._describe()}")
         await self._owner.open_media(self, source, sinks, mute)
-        self._owner.command(AcceptCall(call=self.id, info=words))
+        try:
+            self._owner.command(AcceptCall(call=self.id, info=words))
+        except BaseException:  # e.g. the caller hung up while the camera was opened
+            await self.close_media()
+            raise
 
     async def reject(self, info: Info | None = None, *, busy: bool = False) -> None:
         """Reject an incoming call; of a call that is over this is no error.
@@ -351,14 +355,18 @@ class Call:
 
     async def wind_up(self) -> None:
         """The call is over: finish files, let go of devices, wake whoever waits for the end."""
+        await self.close_media()
+        for peer in self.peers.values():
+            peer.close()
+        self._complete.set()
+
+    async def close_media(self) -> None:
+        """Let go of what `open_media` opened."""
         for result in await asyncio.gather(*(sink.close() for sink in self.sinks), return_exceptions=True):
             if isinstance(result, Exception):
                 self._note_sink(result)
         if self.local is not None:
             await self.local.close()
-        for peer in self.peers.values():
-            peer.close()
-        self._complete.set()
 
     def end_streams(self) -> None:
         """The last event of the call was told."""

@@ -18,7 +18,7 @@ from qbcall.call import Call, SinkSpec, SourceSpec
 from qbcall.config import Config
 from qbcall.core import events as ev
 from qbcall.core.engine import Engine
-from qbcall.core.inputs import CreateCall, GoOffline, GoOnline, HangUp, Input, Post
+from qbcall.core.inputs import CreateCall, GoOffline, GoOnline, Input, Post
 from qbcall.core.model import CallHead, CallId, CallMedia, Info, MediaKind, StatsReport, User
 from qbcall.core.policy import Policy
 from qbcall.dialects import Dialect
@@ -187,14 +187,16 @@ class Client:
         named = [users] if isinstance(users, str) else users
         callees = tuple(self._dialect.user(name) for name in named)
         what = CreateCall(call=CallId(str(uuid.uuid4())), callees=callees, media=media)
-        self.command(what)
+        self._started().engine.check(what)
         head = CallHead(call=what.call, caller=self.user, callees=callees, media=media)
-        call = self._add(head, {})
+        call = self._make(head, {})
+        await self.open_media(call, source, sinks, mute)
         try:
-            await self.open_media(call, source, sinks, mute)
+            self.command(what)
         except BaseException:
-            self.command(HangUp(call=what.call))
+            await call.close_media()
             raise
+        self._add(call)
         return call
 
     async def incoming(self) -> AsyncIterator[Call]:
@@ -251,9 +253,7 @@ class Client:
 
     def command(self, what: Input) -> None:
         """See `qbcall.call.Owner`."""
-        if self._driver is None:
-            raise InvalidState("the client is not started: use `async with client`")
-        self._driver.command(what)
+        self._started().command(what)
 
     def check_info(self, info: Info | None) -> Info:
         """See `qbcall.call.Owner`."""
@@ -299,6 +299,11 @@ class Client:
 
     # -- details -----------------------------------------------------------------------------------------------------
 
+    def _started(self) -> Driver:
+        if self._driver is None:
+            raise InvalidState("the client is not started: use `async with client`")
+        return self._driver
+
     def _xmpp(self, user: User, post: Post) -> ChatLink:
         return XmppLink(self.config.xmpp_settings(), self._dialect, post)
 
@@ -318,7 +323,7 @@ class Client:
         now = asyncio.get_running_loop().time()
         if isinstance(event, ev.IncomingCall):
             head = CallHead(call=event.call, caller=event.caller, callees=event.callees, media=event.media)
-            self._add(head, event.info)
+            self._add(self._make(head, event.info))
         elif isinstance(event, ev.LinkOnline):
             self.device = event.device
         elif isinstance(event, ev.CallMerged):
@@ -335,13 +340,14 @@ class Client:
             self._winding_up.add(task)
             task.add_done_callback(self._winding_up.discard)
 
-    def _add(self, head: CallHead, info: Info) -> Call:
-        call = Call(self, head, self.user, info, now=asyncio.get_running_loop().time())
-        self._calls[head.call] = call
+    def _make(self, head: CallHead, info: Info) -> Call:
+        return Call(self, head, self.user, info, now=asyncio.get_running_loop().time())
+
+    def _add(self, call: Call) -> None:
+        self._calls[call.id] = call
         over = [known.id for known in self._calls.values() if known.end_reason is not None]
         for old in over[:-REMEMBERED_CALLS]:
             del self._calls[old]
-        return call
 
     async def _close(self) -> None:
         assert self._driver is not None, "only an entered client is closed"

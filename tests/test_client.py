@@ -292,7 +292,52 @@ def test_a_missing_source_is_told_before_anything_is_sent(tmp_path: Path) -> Non
             await ann.call("bob@example.org", source=f"file:{tmp_path / 'nothing-here.webm'}")
         call = await ann.call("bob@example.org")
         await call.hang_up()
-        assert len(ann.calls) == 2
+        assert list(ann.calls) == [call.id]
+
+    run(scenario)
+
+
+class Silent:
+    """A source of the application that tells when it is let go."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    @property
+    def audio(self) -> Silent:
+        return self
+
+    video = None
+
+    async def read(self) -> av.AudioFrame:
+        raise AssertionError("nobody listens")
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class SlowToOpen(Client):
+    """Its media is open only when the call is over."""
+
+    async def open_media(self, call: Call, *how: Any) -> None:
+        await super().open_media(call, *how)
+        await call.wait_for(CallClosed, timeout=PATIENCE)
+
+
+def test_a_call_that_ends_while_its_source_is_opened_lets_go_of_it() -> None:
+    async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
+        (ann,) = await clients(stack, hub, "ann")
+        bob = await stack.enter_async_context(SlowToOpen(config("bob"), link=hub.link))
+        source = Silent()
+        ringing = asyncio.ensure_future(bob.wait_for(IncomingCall))
+        await asyncio.sleep(0)
+        call = await ann.call("bob@example.org", media=CallMedia.AUDIO)
+        theirs = bob.calls[(await ringing).call]
+        accepting = asyncio.ensure_future(theirs.accept(source=source))
+        await call.hang_up()
+        with pytest.raises(InvalidState):
+            await accepting
+        assert source.closed
 
     run(scenario)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -23,11 +22,9 @@ from qbcall.cli.options import (
 )
 from qbcall.cli.verdict import Expectation, verdict
 from qbcall.config import Config
-from qbcall.core.engine import Engine
-from qbcall.core.inputs import CreateCall
-from qbcall.core.model import CallId, CallMedia, MediaKind, User
+from qbcall.core.engine import check_callees
+from qbcall.core.model import CallMedia, MediaKind
 from qbcall.dialects.quickblox import QuickBlox
-from qbcall.errors import LinkDown
 
 
 @with_common
@@ -58,7 +55,7 @@ def call(
     media = CallMedia.AUDIO if audio else CallMedia.VIDEO
 
     def body(setting: Setting) -> ExitCode:
-        check_callees(setting.config, users, media)
+        check_users(setting.config, users)
         return frame.online(common, work)(setting)
 
     async def work(setting: Setting) -> ExitCode:
@@ -77,14 +74,11 @@ def call(
     frame.run(common, body, given(flags))
 
 
-def check_callees(config: Config, names: list[str], media: CallMedia) -> None:
-    """Ask the core, before anything is sent, whether these users can be called.
+def check_users(config: Config, names: list[str]) -> None:
+    """See, before anything is sent, whether these users can be called.
 
     Raises:
         InvalidArgument: one is no user, is oneself, or is named twice; or there are too many.
     """
-    me = User(config.jid)
-    dialect = QuickBlox(me)
-    wish = CreateCall(call=CallId("check"), callees=tuple(dialect.user(name) for name in names), media=media)
-    with suppress(LinkDown):  # it is not online, which is the last thing that the core minds
-        Engine(me, config.policy(), leads=dialect.leads, jitter=lambda: 0.0).handle(wish, 0.0)
+    callees = tuple(QuickBlox(config.jid).user(name) for name in names)
+    check_callees(config.jid, callees, config.call.max_participants)

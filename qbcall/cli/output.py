@@ -19,7 +19,6 @@ import qbcall
 from qbcall.cli.exit_codes import ExitCode
 from qbcall.cli.lines import ExitLine, HelloLine, Line, stamp
 
-
 NOTHING = logging.CRITICAL + 1
 """Above every level."""
 

@@ -34,6 +34,25 @@ REMEMBERED_CALLS = 512
 """Calls that are over and still known, so that a late repetition does not ring again."""
 
 
+def check_callees(me: User, callees: tuple[User, ...], limit: int) -> None:
+    """See whether these users can be called together.
+
+    Raises:
+        InvalidArgument: nobody, more than a call has room for, the caller, or somebody twice.
+    """
+    if not callees:
+        raise InvalidArgument("callees: nobody to call")
+    if len(callees) + 1 > limit:
+        raise InvalidArgument(
+            f"callees: {len(callees) + 1} participants with the caller, a call has at most {limit} users"
+        )
+    if me in callees:
+        raise InvalidArgument(f"callees: {me} is the caller")
+    twice = next((user for user in callees if callees.count(user) > 1), None)
+    if twice is not None:
+        raise InvalidArgument(f"callees: {twice} is named twice")
+
+
 class Engine:
     """All calls of one user, and the chat link they ride on. Pure: time is an argument, effects are returned."""
 
@@ -99,6 +118,24 @@ class Engine:
                 self._forget_closed(session)
         return self._taken()
 
+    def check(self, what: CreateCall) -> None:
+        """See whether a call could be made, without making it.
+
+        Raises:
+            InvalidArgument: the callees or the id cannot be.
+            InvalidState: a call with the same users is live.
+            LinkDown: there is no chat link.
+        """
+        check_callees(self.me, what.callees, self.policy.max_participants)
+        if what.call in self.sessions or what.call in self._ended:
+            raise InvalidArgument(f"call: {what.call} is the id of another call")
+        if not self.link.online:
+            raise LinkDown("the chat is not connected: log in before calling")
+        members = {self.me, *what.callees}
+        for other in self.sessions.values():
+            if set(other.head.members) == members:
+                raise InvalidState(f"a call with the same users is live: {other.head.call} ({other.state.value})")
+
     def next_deadline(self) -> float | None:
         """When `advance` has something to do; None: not before the next input."""
         found = self._next()
@@ -107,30 +144,8 @@ class Engine:
     # -- commands ----------------------------------------------------------------------------------------------------
 
     def _create(self, what: CreateCall) -> None:
-        self._check_callees(what.callees)
-        if what.call in self.sessions or what.call in self._ended:
-            raise InvalidArgument(f"call: {what.call} is the id of another call")
-        if not self.link.online:
-            raise LinkDown("the chat is not connected: log in before calling")
-        head = CallHead(call=what.call, caller=self.me, callees=what.callees, media=what.media)
-        for other in self.sessions.values():
-            if set(other.head.members) == set(head.members):
-                raise InvalidState(f"a call with the same users is live: {other.head.call} ({other.state.value})")
-        self._open(head)
-
-    def _check_callees(self, callees: tuple[User, ...]) -> None:
-        if not callees:
-            raise InvalidArgument("callees: nobody to call")
-        limit = self.policy.max_participants
-        if len(callees) + 1 > limit:
-            raise InvalidArgument(
-                f"callees: {len(callees) + 1} participants with the caller, a call has at most {limit} users"
-            )
-        if self.me in callees:
-            raise InvalidArgument(f"callees: {self.me} is the caller")
-        twice = next((user for user in callees if callees.count(user) > 1), None)
-        if twice is not None:
-            raise InvalidArgument(f"callees: {twice} is named twice")
+        self.check(what)
+        self._open(CallHead(call=what.call, caller=self.me, callees=what.callees, media=what.media))
 
     def _command(self, what: StartCall | AcceptCall | RejectCall | HangUp | SendUpdate) -> None:
         session = self.sessions.get(what.call)
