@@ -23,6 +23,9 @@ AHEAD = 0.5
 LATE = {MediaKind.AUDIO: 0.2, MediaKind.VIDEO: 0.0}
 """Seconds that a frame may be late and still be given when a newer one is due, too."""
 
+SOON = 0.0005
+"""Seconds; what is due by then is due now. A shorter sleep may not move a clock at all."""
+
 
 class Player:
     """Plays one file on the event loop's clock, from the first time it is read."""
@@ -50,7 +53,7 @@ class Player:
             position = self._position()
             self._drop_late(position)
             self._fill_up(position)
-            if queue and queue[0][0] <= position:
+            if queue and queue[0][0] <= position + SOON:
                 return queue.popleft()[1]
             if queue:
                 await asyncio.sleep(queue[0][0] - position)
