@@ -18,6 +18,8 @@ NOT_MEDIA = frozenset({"tty"})
 """What FFmpeg takes text files for."""
 MOST_AHEAD = 1.0
 """Seconds that one kind may be ahead of the other before decoding pauses."""
+ROUNDED = 0.001
+"""Seconds by which the times in a file may be rounded; Matroska's are."""
 Decoded = tuple[MediaKind, float, Frame]
 """Kind, seconds since the beginning of the first round, frame."""
 
@@ -45,6 +47,7 @@ class Decoder:
         self._streams = [streams[0] for streams in found.values() if streams]
         self._first: list[Decoded] = []
         self._round = 0.0
+        self._picture_due = 0.0
         self._ends: dict[MediaKind, float] = {kind: 0.0 for kind, streams in found.items() if streams}
         self._frames = self._one_round()
         if self._ends:
@@ -83,6 +86,7 @@ class Decoder:
     def _rewind(self) -> None:
         self._round = max(self._ends.values())
         self._ends = dict.fromkeys(self._ends, self._round)
+        self._picture_due = self._round
         self._container.seek(0)
         self._frames = self._one_round()
 
@@ -105,8 +109,10 @@ class Decoder:
     def _picture(self, frame: av.VideoFrame, start: float) -> Iterator[Decoded]:
         interval = 1 / self._format.fps
         time = self._round + max(0.0, (frame.time or 0.0) - start)
-        if self._ends[MediaKind.VIDEO] > time + 0.5 * interval:
+        if time < self._picture_due - ROUNDED:
             return  # more pictures per second than were asked for
+        behind = time - self._picture_due
+        self._picture_due = time + interval if behind > interval else self._picture_due + interval
         yield self._timed(MediaKind.VIDEO, fit(frame, self._format), start, interval)
 
     def _timed(self, kind: MediaKind, frame: Frame, start: float, duration: float) -> Decoded:
