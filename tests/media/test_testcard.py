@@ -82,7 +82,6 @@ def test_card_with_one_flipped_cell_is_not_read() -> None:
 def test_any_picture_without_a_card_reads_as_none(width: int, height: int, format: str, seed: int) -> None:
     noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
     assert read(av.VideoFrame.from_ndarray(noise, format="rgb24").reformat(format=format)) is None
-    assert read(av.VideoFrame(width, height, format)) is None
 
 
 def test_name_is_cut_between_characters_and_not_within() -> None:
