@@ -16,12 +16,12 @@ import av
 
 from qbcall.call import Call, SinkSpec, SourceSpec
 from qbcall.client import Client
-from qbcall.core.model import CallMedia, User
+from qbcall.core.model import CallMedia, MediaKind, User
 from qbcall.errors import ExpectationFailed, InvalidArgument
 from qbcall.media.frames import Frame
 
-MIRROR_LIMIT = 25
-"""Frames that wait in a mirror; older ones are dropped, so that it never lags (half a second of sound)."""
+MIRROR_LIMITS = {MediaKind.AUDIO: 8, MediaKind.VIDEO: 2}
+"""Frames that wait in a mirror; older ones are dropped, so that it never lags."""
 
 
 class AnsweringBot(Protocol):
@@ -201,8 +201,8 @@ class Mirror:
     """A source that sends what is shown to it: sound and picture of the first user who shows any."""
 
     def __init__(self) -> None:
-        self.audio = _Reflection()
-        self.video = _Reflection()
+        self.audio = _Reflection(MediaKind.AUDIO)
+        self.video = _Reflection(MediaKind.VIDEO)
         self._user: User | None = None
 
     def show(self, user: User, frame: Frame) -> None:
@@ -215,8 +215,8 @@ class Mirror:
 class _Reflection:
     """One kind of media in a mirror."""
 
-    def __init__(self) -> None:
-        self._frames: asyncio.Queue[Frame] = asyncio.Queue(MIRROR_LIMIT)
+    def __init__(self, kind: MediaKind) -> None:
+        self._frames: asyncio.Queue[Frame] = asyncio.Queue(MIRROR_LIMITS[kind])
 
     def put(self, frame: Frame) -> None:
         if self._frames.full():

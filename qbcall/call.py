@@ -104,7 +104,7 @@ class Call:
         self.connected_at: float | None = None
         self.closed_at: float | None = None
         self.local: Local | None = None
-        """What this side sends; None before media was opened."""
+        """What this side sends; None before media was opened, and after the end."""
         self.sinks: Sequence[Sink] = ()
         """Where received media goes."""
         self.sink_errors: list[Exception] = []
@@ -113,6 +113,7 @@ class Call:
         self._owner = owner
         self._last_ended: Peer | None = None
         self._streams: list[EventStream[ev.CallEvent]] = []
+        self._answering = False
         self._complete = asyncio.Event()
 
     # -- who and what ------------------------------------------------------------------------------------------------
@@ -188,12 +189,14 @@ class Call:
             SourceError, SinkError: a file, device or program is missing; the call rings on.
         """
         words = self._owner.check_info(info)
-        if not self.incoming or self.state is not CallState.PENDING or self.local is not None:
+        if not self.incoming or self.state is not CallState.PENDING or self._answering:
             raise InvalidState(f"accept: not possible for {self._describe()}")
-        await self._owner.open_media(self, source, sinks, mute)
+        self._answering = True
         try:
+            await self._owner.open_media(self, source, sinks, mute)
             self._owner.command(AcceptCall(call=self.id, info=words))
         except BaseException:  # e.g. the caller hung up while the camera was opened
+            self._answering = False
             await self.close_media()
             raise
 
@@ -366,7 +369,8 @@ class Call:
             if isinstance(result, Exception):
                 self._note_sink(result)
         if self.local is not None:
-            await self.local.close()
+            local, self.local = self.local, None
+            await local.close()
 
     def end_streams(self) -> None:
         """The last event of the call was told."""

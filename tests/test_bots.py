@@ -111,7 +111,7 @@ def test_a_bot_that_breaks_ends_its_call_and_is_told() -> None:
         ("qbcall.bots", "MODULE:OBJECT"),
         ("no_such_module:bot", "no_such_module"),
         ("qbcall.bots:NoSuchBot", "NoSuchBot"),
-        ("qbcall.bots:MIRROR_LIMIT", "neither"),
+        ("qbcall.bots:MIRROR_LIMITS", "neither"),
         ("qbcall.bots:Record", "directory"),
     ],
 )

@@ -195,6 +195,27 @@ def test_two_users_who_call_each_other_are_in_one_call() -> None:
     run(scenario)
 
 
+def test_a_call_that_is_over_keeps_no_media() -> None:
+    """QB-147: calls that are over can still be looked up, and must not cost memory."""
+
+    async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
+        ann, bob = await clients(stack, hub, "ann", "bob")
+        answering(bob, lambda call: call.accept())
+        async with ann.call("bob@example.org") as call:
+            await call.wait_for(VideoTrackAdded, timeout=PATIENCE)
+            video = call.peer("bob@example.org").video
+            await picture(video, lambda frame: True)
+            assert call.local is not None
+        assert ann.calls[call.id] is call
+        assert call.local is None
+        assert video is not None
+        assert (video.latest, video.frames > 0) == (None, True)
+        with pytest.raises(InvalidState, match="media"):
+            call.mute("video")
+
+    run(scenario)
+
+
 def test_a_late_subscriber_first_hears_the_present_state() -> None:
     async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
         ann, bob = await clients(stack, hub, "ann", "bob")

@@ -27,7 +27,7 @@ class Incoming:
         self.frames = 0
         """Frames received."""
         self.latest: Frame | None = None
-        """The newest frame."""
+        """The newest frame; None before the first one, and after the end."""
         self._rate = Rate()
         # Weak: an iteration that is left with `break` vanishes.
         self._listeners: weakref.WeakSet[Frames] = weakref.WeakSet()
@@ -68,8 +68,9 @@ class Incoming:
         return frames
 
     def close(self) -> None:
-        """Nothing more comes; iterations end."""
+        """Nothing more comes; iterations end. The newest frame is let go: calls that are over are remembered."""
         self._closed = True
+        self.latest = None
         for listener in self._listeners:
             listener.waiting.end()
 
