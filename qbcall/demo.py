@@ -82,6 +82,8 @@ async def run(*, source: str | None, offline: bool, duration: float, out: Path, 
             if original is not None:
                 board.compare(NAMES[0], original, pictures, f"{NAMES[0]}@{DOMAIN}.png")
             live.update(board.table(f"{title}, {time.monotonic() - started:.0f} s"))
+        if not people.is_terminal:
+            people.print()  # rich ends the table's last line on a terminal only
         rows = {viewer: {peer: pictures / viewer / f"{peer}@{DOMAIN}.png" for peer in NAMES} for viewer in NAMES}
         contact_sheet(rows, out / "contact-sheet.png")
     told = board.summary(time.monotonic() - started)
