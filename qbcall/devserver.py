@@ -15,13 +15,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 
-from qbcall.devserver_files import Plan, write_files
+from qbcall.devserver_files import Plan, write_account, write_files
 from qbcall.dialects.jid import bare_jid
 from qbcall.errors import InvalidArgument, ProgramMissing, ServerUnreachable
 
 HOST = "127.0.0.1"
 PORTS = range(20_000, 32_000)
 """Below those that Linux gives to outgoing connections, so that none of them takes the port between two starts."""
+PASSWORD_BYTES = 12
+"""Of randomness, in a password that is made here."""
 START_PATIENCE = 20.0
 """Seconds until the server must accept connections."""
 STOP_PATIENCE = 3.0
@@ -51,7 +53,11 @@ class DevServer:
         *,
         tls: bool = False,
     ) -> None:
-        given = accounts if isinstance(accounts, Mapping) else {name: secrets.token_urlsafe(12) for name in accounts}
+        given = (
+            accounts
+            if isinstance(accounts, Mapping)
+            else {name: secrets.token_urlsafe(PASSWORD_BYTES) for name in accounts}
+        )
         self.host = HOST
         """Address it listens at."""
         self.domain = domain
@@ -70,14 +76,16 @@ class DevServer:
         self.place: Path | None = None
         """Directory of its files while it runs; readable by its user only. `prosody.log` is in it."""
         self._process: Process | None = None
+        self._reserved: list[socket.socket] = []
 
     async def __aenter__(self) -> DevServer:
         program = shutil.which("prosody") or shutil.which("prosody", path="/usr/sbin:/usr/local/sbin:/usr/local/bin")
         if program is None:
             raise ProgramMissing("prosody is not installed: apt-get install prosody")
-        self.port, self.http_port = _free_ports(2)
-        self.place = Path(tempfile.mkdtemp(prefix="qbcall-devserver-"))
         try:
+            self._reserved = [_reserved_port() for _ in range(2)]
+            self.port, self.http_port = (reserved.getsockname()[1] for reserved in self._reserved)
+            self.place = Path(tempfile.mkdtemp(prefix="qbcall-devserver-"))
             plan = Plan(
                 place=self.place,
                 host=self.host,
@@ -106,6 +114,20 @@ class DevServer:
     def pid(self) -> int | None:
         """Number of its process, while it runs."""
         return None if self._process is None else self._process.pid
+
+    def add_account(self, name: str) -> str:
+        """Make an account while the server runs; its password is given back, and is in `accounts` from now on.
+
+        Raises:
+            InvalidArgument: the name cannot be part of a JID, or there is such an account.
+        """
+        assert self.place is not None, "entered"
+        if _checked(name, self.domain) in self.accounts:
+            raise InvalidArgument(f"account {name!r} exists")
+        password = secrets.token_urlsafe(PASSWORD_BYTES)
+        _hand_over(write_account(self.place, self.domain, name, password))
+        self.accounts[name] = password
+        return password
 
     async def kill(self) -> None:
         """End the server as a crash would: connections break without a farewell."""
@@ -172,12 +194,23 @@ class DevServer:
             return "it wrote no log"
 
     async def _leave(self) -> None:
+        try:
+            if self._process is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    self._process.terminate()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._process.wait(), STOP_PATIENCE)
+        finally:
+            self._vanish()
+            await self.kill()
+
+    def _vanish(self) -> None:
+        """Leave nothing behind; does not wait, so that even a cancelled stop does it."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
-                self._process.terminate()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._process.wait(), STOP_PATIENCE)
-        await self.kill()
+                self._process.kill()
+        for reserved in self._reserved:
+            reserved.close()
         if self.place is not None:
             shutil.rmtree(self.place, ignore_errors=True)
             self.place = None
@@ -190,20 +223,21 @@ def _checked(name: str, domain: str) -> str:
     return name
 
 
-def _free_ports(count: int) -> list[int]:
-    """Ports on loopback that nobody listens at; different ones."""
-    found: list[int] = []
-    while len(found) < count:
-        port = PORTS[secrets.randbelow(len(PORTS))]
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
-        if port not in found:
-            found.append(port)
-    return found
+def _reserved_port() -> socket.socket:
+    """A socket at a port on loopback that nobody uses; while it is open, no other `DevServer` gets that port.
+
+    It never listens, so on Linux a server may still do so at the same port, if both set SO_REUSEADDR (socket(7)) as
+    Prosody does. It must not be set before `bind`, or that would succeed where another one is reserved.
+    """
+    while True:
+        reserved = socket.socket()
+        try:
+            reserved.bind((HOST, secrets.choice(PORTS)))
+        except OSError:
+            reserved.close()
+            continue
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return reserved
 
 
 def _prosody_user() -> pwd.struct_passwd | None:
@@ -214,13 +248,13 @@ def _prosody_user() -> pwd.struct_passwd | None:
         return None
 
 
-def _hand_over(place: Path) -> None:
-    """Let the unprivileged server use its directory."""
+def _hand_over(path: Path) -> None:
+    """Let the unprivileged server use a file, or a directory and all in it."""
     user = _prosody_user()
     if os.geteuid() != 0 or user is None:
         return
-    for path in (place, *place.rglob("*")):
-        os.chown(path, user.pw_uid, user.pw_gid)
+    for each in (path, *path.rglob("*")):
+        os.chown(each, user.pw_uid, user.pw_gid)
 
 
 def _die_with_parent() -> list[str]:

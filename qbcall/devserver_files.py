@@ -95,12 +95,21 @@ def write_files(plan: Plan) -> Path | None:
         "domain": lua(plan.domain),
     }
     (plan.place / "prosody.cfg.lua").write_text(CONFIG.substitute(values), encoding="utf-8")
-    accounts = plan.place / "data" / encoded(plan.domain) / "accounts"
-    accounts.mkdir(parents=True)
+    _accounts(plan.place, plan.domain).mkdir(parents=True)
     for name, password in plan.accounts.items():
-        record = f'return {{ ["password"] = {lua(password)} }};\n'
-        (accounts / f"{encoded(name)}.dat").write_text(record, encoding="utf-8")
+        write_account(plan.place, plan.domain, name, password)
     return ca_file
+
+
+def write_account(place: Path, domain: str, name: str, password: str) -> Path:
+    """Write the file of an account, which Prosody reads at each login; its path is given back."""
+    file = _accounts(place, domain) / f"{encoded(name)}.dat"
+    file.write_text(f'return {{ ["password"] = {lua(password)} }};\n', encoding="utf-8")
+    return file
+
+
+def _accounts(place: Path, domain: str) -> Path:
+    return place / "data" / encoded(domain) / "accounts"
 
 
 def lua(value: str | int | bool) -> str:

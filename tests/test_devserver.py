@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -13,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from qbcall import devserver
 from qbcall.devserver import DevServer
 from qbcall.devserver_files import encoded, lua
 from qbcall.errors import InvalidArgument, ProgramMissing, ServerUnreachable
@@ -107,6 +109,67 @@ def test_killed_and_restarted_listens_at_the_same_port() -> None:
             await server.restart()
             assert server.port == port
             assert accepts(server)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.prosody
+def test_ports_of_two_servers_differ_even_while_one_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        async with DevServer() as first:
+            await first.kill()
+            tried = iter([first.port, first.http_port, *range(first.port + 1, devserver.PORTS.stop)])
+            monkeypatch.setattr(secrets, "choice", lambda _: next(tried))
+            async with DevServer() as second:
+                assert not {first.port, first.http_port} & {second.port, second.http_port}
+                await first.restart()
+                assert accepts(first)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.prosody
+def test_ports_are_given_back() -> None:
+    async def scenario() -> None:
+        async with DevServer() as server:
+            pass
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((server.host, server.port))
+            probe.listen()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.prosody
+def test_stop_that_is_cancelled_leaves_nothing() -> None:
+    async def scenario() -> None:
+        server = await DevServer().__aenter__()
+        assert server.place is not None
+        place, process = server.place, psutil.Process(server.pid)
+        process.suspend()
+        stopping = asyncio.ensure_future(server.__aexit__(None, None, None))
+        await asyncio.sleep(0)
+        stopping.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await stopping
+        assert not place.exists()
+        await asyncio.to_thread(process.wait, PATIENCE)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.prosody
+def test_account_is_added_once_and_only_with_a_good_name() -> None:
+    async def scenario() -> None:
+        async with DevServer(accounts=("ann",)) as server:
+            password = server.add_account("bob-2")
+            assert server.accounts["bob-2"] == password
+            assert password != server.accounts["ann"]
+            for name in ("bob-2", "ann", "Ann", "a/b"):
+                with pytest.raises(InvalidArgument):
+                    server.add_account(name)
+            assert [*server.accounts] == ["ann", "bob-2"]
 
     asyncio.run(scenario())
 

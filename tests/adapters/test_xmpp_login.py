@@ -78,6 +78,17 @@ def test_odd_password_works_and_a_wrong_one_is_fatal(password: str) -> None:
 
 
 @NEEDS_PROSODY
+def test_account_added_to_a_running_server_logs_in() -> None:
+    async def scenario() -> None:
+        async with DevServer(accounts=("ann",)) as server, online(settings(server)):
+            server.add_account("bob")
+            async with online(settings(server, "bob")) as (_, _, device):
+                assert device.startswith("bob@localhost/")
+
+    run(scenario)
+
+
+@NEEDS_PROSODY
 def test_resource_that_is_given_is_used() -> None:
     async def scenario() -> None:
         async with DevServer() as server, online(settings(server, resource="phone")) as (_, _, device):
