@@ -25,19 +25,14 @@ from qbcall.core.model import (
     User,
 )
 from qbcall.errors import (
-    Busy,
     CallFailed,
-    CallLost,
-    Cancelled,
     InvalidArgument,
     InvalidState,
-    MediaFailed,
-    NoAnswer,
     QbcallError,
-    Rejected,
 )
 from qbcall.media.frames import Frame, Sink
 from qbcall.media.outgoing import Local
+from qbcall.outcomes import failure_of
 from qbcall.peer import Peer
 from qbcall.subscriptions import EventStream, Subscriptions
 
@@ -48,19 +43,6 @@ SourceSpec = str | object
 """What is sent: a name such as `test` or `file:PATH` (see `docs/cli.md`), or any object that yields frames."""
 SinkSpec = str | Callable[[User, Frame], object]
 """Where received frames go: a name such as `record:DIR`, or a function of user and frame."""
-
-FAILURES: dict[EndReason, tuple[type[CallFailed], str]] = {
-    EndReason.REJECTED: (Rejected, "the call was rejected"),
-    EndReason.BUSY: (Busy, "the user is busy"),
-    EndReason.NO_ANSWER: (NoAnswer, "nobody answered"),
-    EndReason.MISSED: (NoAnswer, "the call was not answered here"),
-    EndReason.CANCELLED: (Cancelled, "the caller hung up before the call was accepted"),
-    EndReason.MEDIA_FAILED: (MediaFailed, "media could not be established"),
-    EndReason.DISCONNECT_TIMEOUT: (CallLost, "the connection was lost and did not come back"),
-    EndReason.REMOTE_HUNG_UP: (CallFailed, "the other side hung up"),
-    EndReason.HUNG_UP: (CallFailed, "this side hung up"),
-    EndReason.DECLINED: (CallFailed, "this side rejected the call"),
-}
 
 
 class Owner(Protocol):
@@ -230,7 +212,11 @@ class Call:
             InvalidArgument: `kind` is neither `audio` nor `video`.
             InvalidState: media is not open yet.
         """
-        self._sending().mute(kind_named(kind), on)
+        try:
+            named = MediaKind(kind)
+        except ValueError:
+            raise InvalidArgument(f"kind must be audio or video, not {kind!r}") from None
+        self._sending().mute(named, on)
 
     async def replace_source(self, source: SourceSpec) -> None:
         """Send something else from now on; nothing is negotiated.
@@ -274,12 +260,7 @@ class Call:
         """
         if self.end_reason is None:
             raise InvalidState(f"failure: {self._describe()} is not over")
-        kind, words = FAILURES[self.end_reason]
-        peer = self._last_ended
-        if peer is None:
-            return kind(words)
-        said = f": {peer.detail}" if peer.detail else f" ({dict(peer.info)})" if peer.info else ""
-        return kind(f"{peer.user}: {words}{said}", peer=peer.user, info=peer.info)
+        return failure_of(self.end_reason, self._last_ended)
 
     def events(self) -> EventStream[ev.CallEvent]:
         """The events of this call: first the present state, as events, then what follows; ends with `CallClosed`."""
@@ -416,15 +397,3 @@ class Call:
 
     def _describe(self) -> str:
         return f"{'an incoming' if self.incoming else 'an outgoing'} call that is {self.state.value}"
-
-
-def kind_named(kind: MediaKind | str) -> MediaKind:
-    """The kind of media that is meant.
-
-    Raises:
-        InvalidArgument: neither `audio` nor `video`.
-    """
-    try:
-        return MediaKind(kind)
-    except ValueError:
-        raise InvalidArgument(f"kind must be audio or video, not {kind!r}") from None
