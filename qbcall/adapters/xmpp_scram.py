@@ -1,14 +1,17 @@
-"""SCRAM (RFC 5802) as slixmpp does it, but fast and limited: importing this module replaces one of its functions.
+"""SCRAM (RFC 5802) as slixmpp does it, but fast, limited and unpredictable: importing this module changes slixmpp.
 
 slixmpp 1.17 computes PBKDF2 in pure Python on the event loop, without a limit to the iterations that the server asks
-for: 100,000 block everything, media too, for 0.3 s, and a hostile server may ask for any number.
+for: 100,000 block everything, media too, for 0.3 s, and a hostile server may ask for any number. Its nonce is made by
+the module `random`, which can be predicted from earlier values (RFC 5802, section 5.1 wants an unpredictable one).
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 
+from slixmpp.util.sasl import mechanisms
 from slixmpp.util.sasl.mechanisms import SCRAM
 
 from qbcall.errors import InsecureLink
@@ -48,3 +51,5 @@ def salted_password(mechanism: SCRAM, password: str | bytes, salt: bytes, iterat
 
 assert callable(SCRAM.Hi), "slixmpp changed: look where it computes PBKDF2 now"
 SCRAM.Hi = salted_password  # type: ignore[assignment, method-assign]  # the point of this module
+assert "random" in vars(mechanisms), "slixmpp changed: look where it makes the nonce now"
+vars(mechanisms)["random"] = secrets.SystemRandom()  # has the one function of the module that it uses

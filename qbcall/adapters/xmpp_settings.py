@@ -36,6 +36,16 @@ class XmppSettings:
         """Of the account."""
         return self.jid.partition("@")[2]
 
+    @property
+    def address(self) -> str | None:
+        """What is connected to; None: what DNS tells, which is not asked where loopback is meant."""
+        return self.host or (self.domain if self.plaintext else None)
+
+    @property
+    def server(self) -> str:
+        """For people: host and port, or the domain whose server DNS tells."""
+        return f"{self.address}:{self.port or CLIENT_PORT}" if self.address else self.domain
+
 
 def is_loopback(host: str) -> bool:
     """Whether a connection to this address cannot leave the machine."""

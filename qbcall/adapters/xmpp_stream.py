@@ -15,12 +15,11 @@ from slixmpp.stanza import Message, Presence, StreamFeatures
 from slixmpp.xmlstream import StanzaBase
 from slixmpp.xmlstream.xmlstream import NotConnectedError
 
+from qbcall.adapters.xmpp_safety import is_distrust, unsafe
 from qbcall.adapters.xmpp_scram import MECHANISMS, check_challenge
 from qbcall.adapters.xmpp_settings import CLIENT_PORT, DIRECT_TLS_PORT, XmppSettings, is_loopback
 from qbcall.core.model import Device
 from qbcall.errors import AuthError, InsecureLink, LinkDown, LinkError, ServerUnreachable
-
-__all__ = ["XmppSettings", "XmppStream", "is_distrust"]
 
 log = logging.getLogger("qbcall.adapters.xmpp")
 
@@ -40,11 +39,6 @@ CHALLENGE = "{urn:ietf:params:xml:ns:xmpp-sasl}challenge"
 
 REFUSED = {"not-authorized", "account-disabled", "credentials-expired", "invalid-authzid"}
 """SASL conditions (RFC 6120, section 6.5) that another mechanism or another attempt does not change."""
-
-
-def is_distrust(error: object) -> bool:
-    """Whether TLS failed for its own reasons, the certificate for one, and not because the connection ended."""
-    return isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError)
 
 
 class XmppStream(ClientXMPP):
@@ -83,6 +77,8 @@ class XmppStream(ClientXMPP):
         self._limit: asyncio.TimerHandle | None = None
         self.whitespace_keepalive = False
         self.auto_authorize = None
+        # It answers the push of a stranger with an error that slixmpp 1.17 cannot write; rosters are not used here.
+        self.remove_handler("Roster Update")
         self.register_plugin("xep_0199", {"keepalive": False})
         self.add_filter("in", self._take)
         for event, told in {
@@ -102,7 +98,7 @@ class XmppStream(ClientXMPP):
     def start(self) -> None:
         """Connect and log in."""
         settings = self._settings
-        host = settings.host or (settings.domain if settings.plaintext else None)
+        host = settings.address
         if settings.plaintext and not is_loopback(host or ""):
             self.fail(InsecureLink(f"{host}: without TLS only a server on loopback is used"), fatal=True)
             return
@@ -239,6 +235,12 @@ class XmppStream(ClientXMPP):
         """Whether TLS is spoken now."""
         return self.transport is not None and self.transport.get_extra_info("ssl_object") is not None
 
+    @property
+    def peer(self) -> str:
+        """Address that is connected to; empty while there is none."""
+        found = self.transport.get_extra_info("peername") if self.transport is not None else None
+        return str(found[0]) if found else ""
+
     async def get_dns_records(self, domain: str, port: int | None = None) -> list[tuple[str, str, str, int]]:
         """As slixmpp, but TLS from the first byte is tried only where DNS tells so, since others never answer it."""
         records = await super().get_dns_records(domain, port)
@@ -249,7 +251,14 @@ class XmppStream(ClientXMPP):
         """As slixmpp, but only the safe way on: it would go on without TLS, and log in without a password."""
         if self._over:
             return True
-        reason = self._unsafe(set(features["features"]), features)
+        reason = unsafe(
+            plaintext=self._settings.plaintext,
+            encrypted=self.encrypted,
+            authenticated=self.authenticated,
+            peer=self.peer,
+            offered=set(features["features"]),
+            mechanisms=set(features["mechanisms"]) if "mechanisms" in features["features"] else set(),
+        )
         if reason:
             self.fail(InsecureLink(reason), fatal=True)
             return True
@@ -262,32 +271,17 @@ class XmppStream(ClientXMPP):
         finally:
             self._own_tasks.discard(task)
 
-    def _unsafe(self, offered: set[str], features: StreamFeatures) -> str:
-        """Why login must not go on with these features, or empty."""
-        if not self.encrypted and not self._settings.plaintext:
-            return "" if "starttls" in offered else "the server offers no TLS"
-        if self.authenticated:
-            return ""
-        mechanisms = set(features["mechanisms"]) if "mechanisms" in offered else set()
-        if mechanisms & MECHANISMS:
-            return ""
-        if "starttls" in offered and not mechanisms:
-            return "the server wants TLS, but login without TLS was asked for"
-        return f"the server offers no SCRAM to log in, but {', '.join(sorted(mechanisms)) or 'nothing'}"
-
     def _on_connection_failed(self, error: object) -> None:
         self._refused = error if isinstance(error, Exception) else str(error)
         if is_distrust(error):
             self._on_untrusted(error)
 
     def _on_no_connection(self, _: object) -> None:
-        where = self._settings.host or self._settings.domain
-        self.fail(ServerUnreachable(f"{where}: {self._refused}"), fatal=False)
+        self.fail(ServerUnreachable(f"{self._settings.server}: {self._refused}"), fatal=False)
 
     def _on_too_slow(self) -> None:
-        where = self._settings.host or self._settings.domain
         patience = f"{self._settings.login_timeout:g}"
-        self.fail(ServerUnreachable(f"{where}: not logged in within {patience} s"), fatal=False)
+        self.fail(ServerUnreachable(f"{self._settings.server}: not logged in within {patience} s"), fatal=False)
 
     def _on_untrusted(self, error: object) -> None:
         if is_distrust(error):

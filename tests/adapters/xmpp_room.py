@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 
 from qbcall.adapters.xmpp import XmppLink, XmppSettings
 from qbcall.adapters.xmpp_stream import XmppStream
-from qbcall.core.inputs import LinkUp
+from qbcall.core.inputs import LinkBroke, LinkUp
 from qbcall.core.model import CallHead, CallId, CallMedia, Device, User
 from qbcall.dialects.quickblox import QuickBlox
 from qbcall.errors import LinkError
@@ -20,6 +20,7 @@ from tests.adapters.inbox import Inbox
 PATIENCE = 20.0
 ANN, BOB = User("ann@localhost"), User("bob@localhost")
 HEAD = CallHead(call=CallId("one"), caller=ANN, callees=(BOB,), media=CallMedia.VIDEO)
+LOCAL = XmppSettings(jid="ann@localhost", password="right", host="127.0.0.1", plaintext=True)
 
 
 def run(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -51,6 +52,21 @@ async def online(settings: XmppSettings) -> AsyncIterator[tuple[XmppLink, Inbox,
     async with linked(settings) as (link, inbox):
         link.dial()
         yield link, inbox, (await inbox.next(LinkUp)).device
+
+
+async def refusal(wanted: XmppSettings) -> LinkBroke:
+    """The one thing that is posted when a login fails."""
+    async with linked(wanted) as (link, inbox):
+        link.dial()
+        broke = await inbox.next(LinkBroke)
+    assert inbox.unread == []
+    return broke
+
+
+async def flushed(*links: XmppLink | XmppStream) -> None:
+    """Everything that was written before has arrived: the server works in order."""
+    for link in links:
+        await link.round_trip()
 
 
 class Stranger(XmppStream):
@@ -124,15 +140,17 @@ class Impostor:
 
 
 @asynccontextmanager
-async def impostor(*lines: str | Callable[[str], str], tls: ssl.SSLContext | None = None) -> AsyncIterator[Impostor]:
-    """A misbehaving server on loopback; with a context, it speaks TLS after `PROCEED`."""
+async def impostor(
+    *lines: str | Callable[[str], str], tls: ssl.SSLContext | None = None, direct: bool = False
+) -> AsyncIterator[Impostor]:
+    """A misbehaving server on loopback; with a context, it speaks TLS after `PROCEED`, or from the first byte."""
     one = Impostor(lines, tls)
     served: set[asyncio.Task[None]] = set()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         served.add(asyncio.ensure_future(one.serve(reader, writer)))
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls if direct else None)
     one.port = server.sockets[0].getsockname()[1]
     try:
         yield one
