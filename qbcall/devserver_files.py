@@ -130,11 +130,11 @@ def _write_certificates(plan: Plan) -> Path:
     certs = plan.place / "certs"
     ca_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "qbcall devserver")])
-    ca = _certificate(ca_name, ca_name, ca_key.public_key())
+    ca = _certificate(ca_name, ca_name, ca_key.public_key(), ca_key.public_key())
     ca = ca.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     ca = ca.add_extension(_usage(authority=True), critical=True)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "qbcall devserver of this machine")])
-    server = _certificate(subject, ca_name, server_key.public_key())
+    server = _certificate(subject, ca_name, server_key.public_key(), ca_key.public_key())
     names = x509.SubjectAlternativeName([x509.DNSName(plan.domain)])
     server = server.add_extension(names, critical=False).add_extension(_usage(authority=False), critical=True)
     pem = serialization.Encoding.PEM
@@ -149,7 +149,10 @@ def _write_certificates(plan: Plan) -> Path:
     return ca_file
 
 
-def _certificate(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _certificate(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, issuer_key: ec.EllipticCurvePublicKey
+) -> x509.CertificateBuilder:
+    """With the key identifiers that RFC 5280, section 4.2.1, asks for; Python 3.13 and later insist on them."""
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
@@ -159,6 +162,8 @@ def _certificate(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePub
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + VALIDITY)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False)
     )
 
 
