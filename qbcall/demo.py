@@ -33,8 +33,8 @@ from qbcall.devserver import DevServer
 from qbcall.media.contact_sheet import contact_sheet
 
 NAMES = ("alice", "bob", "carol", "dave")
-TONES = {"alice": 440, "bob": 550, "carol": 660, "dave": 880}
-"""Hertz."""
+TONES = {"alice": 450, "bob": 550, "carol": 650, "dave": 850}
+"""Hertz; a block of 20 ms holds whole periods of each, so the pitch stays right where a busy machine loses blocks."""
 WIDTH, HEIGHT, FPS = 320, 240, 15
 """What two cores carry in twelve directions."""
 DOMAIN = "localhost"

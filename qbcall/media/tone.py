@@ -21,8 +21,8 @@ TONAL = 0.5
 """Part of the power that the strongest frequency has in a tone."""
 SHORTEST = 0.02
 """Seconds of sound that can be measured at all."""
-PITCHES = range(300, 1500, 25)
-"""Hertz. Far enough apart to be told from each other, low enough to be pleasant."""
+PITCHES = range(300, 1500, 50)
+"""Hertz. A block of 20 ms holds whole periods of each, so the pitch stays right where blocks are lost."""
 
 Samples = npt.NDArray[np.int16]
 
