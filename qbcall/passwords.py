@@ -90,10 +90,11 @@ def _from_keyring(jid: str) -> str | None:
     except ImportError:
         return None
     try:
-        return keyring.get_password(KEYRING_SERVICE, jid)
+        stored: str | None = keyring.get_password(KEYRING_SERVICE, jid)
     except keyring.errors.KeyringError as error:
         log.info("the keyring cannot be used: %s", error)
         return None
+    return stored
 
 
 def _from_terminal(jid: str) -> str | None:
