@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -12,15 +13,14 @@ from aiortc import (
     RTCIceServer,
     RTCSessionDescription,
 )
-from aiortc.codecs import get_capabilities
 from aiortc.exceptions import OperationError
 from aiortc.rtcconfiguration import RTCIceTransportPolicy
 
 from qbcall.adapters import rtc_sdp
 from qbcall.adapters.rtc_addresses import CandidateFilter, IceSettings, local_addresses, offering
 from qbcall.adapters.rtc_closable import ClosablePeerConnection
+from qbcall.adapters.rtc_codecs import CODECS, codec_to_send, codecs_by_kind, obstacle
 from qbcall.adapters.rtc_stats import (
-    Codec,
     ReceivedPackets,
     ReceivedStream,
     SentStream,
@@ -34,15 +34,7 @@ from qbcall.core.model import CallMedia, Candidate, Description, MediaKind, Stat
 from qbcall.errors import NegotiationError
 from qbcall.media.frames import Frame
 
-PREFERRED = ("video/vp8", "video/rtx", "video/h264", "audio/opus")
-"""The best first: every WebRTC client has VP8 and Opus, QuickBlox's browsers send VP8 (RFC 7742, RFC 7874)."""
-CODECS = {
-    kind: sorted(
-        get_capabilities(kind.value).codecs,
-        key=lambda codec: PREFERRED.index(codec.mimeType.lower()) if codec.mimeType.lower() in PREFERRED else 9,
-    )
-    for kind in MediaKind
-}
+log = logging.getLogger("qbcall.adapters.rtc")
 
 
 class Tell(Protocol):
@@ -106,7 +98,9 @@ class PeerConnection:
         Raises:
             NegotiationError: the offer cannot be read or used.
         """
-        remote = rtc_sdp.read_offer(offer.sdp, media.kinds, self._admit)
+        remote = rtc_sdp.read_offer(offer.sdp, media.kinds, self._admit, obstacle)
+        for reason in remote.obstacles:
+            log.warning("one kind of media is not used: %s", reason)
         for kind in remote.kinds:
             self._add(kind)
         await self._use(remote, "offer")
@@ -187,7 +181,8 @@ class PeerConnection:
         try:
             await self._pc.setRemoteDescription(RTCSessionDescription(remote.text, type_))
         except OperationError:
-            raise NegotiationError(_no_common_codec(remote.text)) from None
+            reasons = (obstacle(section) for section in rtc_sdp.parse(remote.text).sections)
+            raise NegotiationError(f"no common codec: {'; '.join(filter(None, reasons))}") from None
         except Exception as error:  # aiortc checks little: whatever a stranger writes may break it anywhere
             raise NegotiationError(f"the {type_} cannot be used: {str(error) or type(error).__name__}") from error
         self._remote = remote
@@ -230,44 +225,20 @@ class PeerConnection:
         )
 
     def _sent(self) -> list[SentStream]:
-        theirs = _codecs(self._remote.text if self._remote else None)
+        theirs = codecs_by_kind(self._remote.text if self._remote else None)
         return [
-            SentStream(one, self._outgoing[one.kind].count, _used_codec(MediaKind(one.kind), theirs))
+            SentStream(one, self._outgoing[one.kind].count, codec_to_send(MediaKind(one.kind), theirs))
             for one in self._pc.getTransceivers()
             if one.kind in self._outgoing and one.currentDirection in ("sendrecv", "sendonly")
         ]
 
     def _received(self) -> list[ReceivedStream]:
-        ours = _codecs(self._ours)
+        ours = codecs_by_kind(self._ours)
         return [
             ReceivedStream(one, self._incoming[one.kind].count, self._packets[one.kind], ours.get(one.kind, {}))
             for one in self._pc.getTransceivers()
             if one.kind in self._incoming and one.currentDirection in ("sendrecv", "recvonly")
         ]
-
-
-def _codecs(sdp: str | None) -> dict[str, dict[int, Codec]]:
-    """What each kind of section names in `a=rtpmap`, by payload type."""
-    sections = rtc_sdp.parse(sdp).sections if sdp else []
-    return {
-        section.kind: {number: Codec(name, rate) for number, name, rate in section.codecs} for section in sections
-    }
-
-
-def _used_codec(kind: MediaKind, theirs: dict[str, dict[int, Codec]]) -> Codec | None:
-    """What aiortc sends: the first of our preferred codecs that the peer names."""
-    named = {codec.name.lower(): codec for codec in theirs.get(kind.value, {}).values()}
-    ours = (codec.mimeType.lower().partition("/")[2] for codec in CODECS[kind])
-    return next((named[name] for name in ours if name in named and name != "rtx"), None)
-
-
-def _no_common_codec(remote: str) -> str:
-    theirs = "; ".join(
-        f"{kind} {', '.join(dict.fromkeys(codec.name for codec in codecs.values())) or 'nothing'}"
-        for kind, codecs in _codecs(remote).items()
-    )
-    ours = ", ".join(dict.fromkeys(codec.mimeType.partition("/")[2] for kind in MediaKind for codec in CODECS[kind]))
-    return f"no common codec: the peer offers {theirs}; this side has {ours.replace(', rtx', '')}"
 
 
 def _any_loopback(addresses: Iterable[str]) -> bool:

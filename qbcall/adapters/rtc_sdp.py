@@ -50,8 +50,13 @@ _LINES: dict[str, re.Pattern[str]] = {
 _NEEDED = ("ice-ufrag", "ice-pwd", "fingerprint", "setup")
 """Without these no connection can be made (RFC 8829, section 5.3.1); each may be given for all sections at once."""
 
+_BANDWIDTH = re.compile(r"b=(AS|TIAS):\d{1,10}")
+"""RFC 8866, section 5.8; RFC 3890. aiortc passes over it, `rtc_bitrate` reads it."""
+
 Admit = Callable[[str], bool]
 """Whether the candidate in the line's value is to be tried."""
+Obstacle = Callable[["Section"], str | None]
+"""Why none of the section's codecs can be used; None: one can."""
 
 
 @dataclass
@@ -166,6 +171,8 @@ class Offer(Remote):
     """The peer's offer: which sections are used, and how the others are answered."""
 
     sdp: Sdp
+    obstacles: tuple[str, ...]
+    """Why sections that were wanted are not used."""
 
     @property
     def used(self) -> tuple[int, ...]:
@@ -195,20 +202,27 @@ class Offer(Remote):
         return text
 
 
-def read_offer(text: str, wanted: Collection[MediaKind], admit: Admit) -> Offer:
-    """Make an offer fit for aiortc.
+def read_offer(text: str, wanted: Collection[MediaKind], admit: Admit, obstacle: Obstacle) -> Offer:
+    """Make an offer fit for aiortc: without what no codec of ours is offered for (RFC 8829, section 5.3.1).
 
     Raises:
-        NegotiationError: it cannot be read, or offers nothing that is wanted.
+        NegotiationError: it cannot be read, or offers nothing that is wanted and can be used.
     """
     sdp = parse(text)
     used: dict[str, int] = {}
+    obstacles: dict[str, str] = {}
     for index, section in enumerate(sdp.sections):
         if section.kind in {kind.value for kind in wanted} and not section.rejected:
-            used.setdefault(section.kind, index)
+            reason = obstacle(section)
+            if reason is None:
+                used.setdefault(section.kind, index)
+            else:
+                obstacles.setdefault(section.kind, reason)
+    reasons = tuple(reason for kind, reason in obstacles.items() if kind not in used)
     if not used:
         kinds = ", ".join(section.kind for section in sdp.sections)
-        raise NegotiationError(f"the offer has no {' or '.join(kind.value for kind in wanted)} (sections: {kinds})")
+        nothing = f"the offer has no {' or '.join(kind.value for kind in wanted)} (sections: {kinds})"
+        raise NegotiationError(f"no common codec: {'; '.join(reasons)}" if reasons else nothing)
     mids = [
         (section.mid or f"qbcall{index}") if used.get(section.kind) == index else ""
         for index, section in enumerate(sdp.sections)
@@ -218,7 +232,7 @@ def read_offer(text: str, wanted: Collection[MediaKind], admit: Admit) -> Offer:
         raise NegotiationError("two sections of the offer have the same a=mid")
     bundle = tuple(mid for mid in sdp.bundle if mid in tags)
     text = _session(sdp, bundle) + _join(sdp, zip(sdp.sections, mids, strict=True), bundle, admit)
-    return Offer(text, tuple(mids), bundle, sdp)
+    return Offer(text, tuple(mids), bundle, sdp, reasons)
 
 
 def read_answer(text: str, offer: str, admit: Admit) -> Remote:
@@ -285,7 +299,7 @@ def _fit(sdp: Sdp, section: Section, mid: str, admit: Admit) -> str:
         if name == "candidate":
             keep = value in admitted
         elif name == "end-of-candidates":
-            keep = len(admitted) == len(section.values("candidate"))  # more come from checks of the peer's
+            keep = bool(admitted) and len(admitted) == len(section.values("candidate"))  # else more may come
         else:
             keep = name != "mid" and (name != "fmtp" or value.partition(" ")[0] in payloads)
         if keep:
@@ -307,5 +321,7 @@ def _known(lines: Iterable[str]) -> list[str]:
 
 
 def _is_known(line: str) -> bool:
+    if _BANDWIDTH.fullmatch(line):
+        return True
     name, _, value = line[2:].partition(":")
     return line.startswith("a=") and name in _LINES and _LINES[name].fullmatch(value) is not None
