@@ -1,0 +1,41 @@
+"""qbcall's own test cards, as pictures that a browser can show, and read from what a browser saw."""
+
+from __future__ import annotations
+
+import base64
+import io
+from functools import lru_cache
+
+import av
+import numpy as np
+from PIL import Image
+
+from qbcall.media.frames import VideoFormat
+from qbcall.media.testcard import Card, draw, read
+
+CARDS = 30
+FORMAT = VideoFormat(320, 240, 15)
+PREFIX = "data:image/png;base64,"
+
+
+@lru_cache(maxsize=8)
+def card_urls(name: str) -> tuple[str, ...]:
+    """Cards of a participant, counted from 0, as data URLs; their time stamps mean nothing."""
+    return tuple(_url(draw(FORMAT, name, counter, 0)) for counter in range(CARDS))
+
+
+def _url(frame: av.VideoFrame) -> str:
+    file = io.BytesIO()
+    Image.fromarray(frame.to_ndarray(format="rgb24")).save(file, "PNG")
+    return PREFIX + base64.b64encode(file.getvalue()).decode()
+
+
+def frame_of(url: str) -> av.VideoFrame:
+    """The picture in a data URL."""
+    picture = Image.open(io.BytesIO(base64.b64decode(url.removeprefix(PREFIX)))).convert("RGB")
+    return av.VideoFrame.from_ndarray(np.asarray(picture), format="rgb24")
+
+
+def card_of(url: str) -> Card | None:
+    """What the card in a data URL says; None: there is none."""
+    return read(frame_of(url)) if url else None

@@ -1,0 +1,201 @@
+"""Where users of qbcall and of the QuickBlox SDK meet: a server, a browser, and who is in a scenario."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from qbcall import Call, CallMedia, Client, Config
+from qbcall.devserver import DevServer
+from tests.interop import sdk
+from tests.interop.js_user import PATIENCE, JsUser, local_part
+from tests.interop.py_user import PyUser, settings
+from tests.interop.table import Row
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Playwright, Route
+
+USERS = range(1001, 1007)
+STRANGER = 2000
+"""Calls every browser user at the end of a scenario, to see that it is not deaf."""
+PAGE = Path(__file__).parent / "page"
+ORIGIN = "http://localhost"
+"""Pages there may use cameras (W3C Secure Contexts, section 3.1); no server is asked, see `_serve`."""
+FLAGS = (
+    "--no-sandbox",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+    "--allow-loopback-in-peer-connection",
+    "--disable-features=WebRtcHideLocalIpsWithMdns,LocalNetworkAccessChecks",
+    "--disable-background-timer-throttling",
+    "--disable-renderer-backgrounding",
+    "--disable-backgrounding-occluded-windows",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+def chromium() -> str | None:
+    """Path of the browser; None: there is none."""
+    return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+class Premises:
+    """One server and one browser, for all scenarios."""
+
+    def __init__(self) -> None:
+        self.server = DevServer(accounts=[local_part(user) for user in (*USERS, STRANGER)])
+        self._stack = AsyncExitStack()
+        self._browser: Browser | None = None
+
+    async def __aenter__(self) -> Self:
+        from playwright.async_api import async_playwright
+
+        try:
+            await self._stack.enter_async_context(self.server)
+            self._browser = await self._launch(await self._stack.enter_async_context(async_playwright()))
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    @property
+    def browser(self) -> Browser:
+        """The running browser."""
+        assert self._browser is not None, "entered"
+        return self._browser
+
+    async def _launch(self, playwright: Playwright) -> Browser:
+        browser = await playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
+        self._stack.push_async_callback(browser.close)
+        return browser
+
+
+class Room:
+    """The users of one scenario; all leave when it is over."""
+
+    def __init__(self, premises: Premises, scenario: str, rows: list[Row]) -> None:
+        self.premises = premises
+        self.server = premises.server
+        self.browsers: list[JsUser] = []
+        """Users of the SDK, in the order of their coming."""
+        self._scenario = scenario
+        self._rows = rows
+        self._clients = AsyncExitStack()
+        self._contexts = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._clients.aclose()
+        await self._contexts.aclose()
+
+    async def js(self, user: int, *, cards: bool = True, **webrtc: object) -> JsUser:
+        """A user of the SDK, online, in a browser context of its own.
+
+        Args:
+            user: number of the account.
+            cards: whether it shows test cards; else Chromium's own fake camera.
+            webrtc: more of `QB.init`'s `webrtc`, e.g. `dialingTimeInterval=1`.
+        """
+        context = await self.premises.browser.new_context(permissions=["camera", "microphone"])
+        self._contexts.push_async_callback(context.close)
+        await context.route(f"{ORIGIN}/**", _serve)
+        one = await JsUser.open(
+            context,
+            user,
+            password=self.server.accounts[local_part(user)],
+            address=f"{ORIGIN}/index.html",
+            config=self._init(webrtc),
+            cards=cards,
+        )
+        self.browsers.append(one)
+        return one
+
+    async def py(self, user: int, **sections: Mapping[str, object]) -> PyUser:
+        """A user of qbcall, online; `sections` are added to its configuration, e.g. `call={"answer_timeout": 10}`."""
+        client = Client(Config.of(**settings(self.server, user, sections)))
+        one = PyUser(user, client, self.server.domain)
+        await self._clients.enter_async_context(client)
+        return one
+
+    async def both_receive(
+        self, py: PyUser, js: JsUser, call: Call, *, timeout: float = PATIENCE, note: str = ""
+    ) -> None:
+        """Wait until both sides decoded the other's own card and tone; a row of the table says how much."""
+        video = call.media is CallMedia.VIDEO
+        await call.connected(timeout)
+        await js.expect("stream", user=py.user, session=call.id, timeout=timeout)
+        found, seen = await asyncio.gather(
+            py.receives(js.user, video=video, timeout=timeout),
+            js.receives(py.user, video=video, session=call.id, timeout=timeout),
+        )
+        assert call.connected_at is not None
+        names = (f"qbcall {py.user}", f"JS {js.user}")
+        self._rows.append(
+            Row(
+                scenario=self._scenario,
+                roles=" > ".join(reversed(names) if call.incoming else names) + note,
+                connected=call.connected_at - call.created_at,
+                py_video=found.video_frames,
+                py_audio=found.audio_frames,
+                js_video=seen["frames"],
+                js_audio=seen["packets"],
+            )
+        )
+
+    async def prove_hearing(self) -> None:
+        """See that no user of the SDK was made deaf: each hears of one more call.
+
+        Raises:
+            AssertionError: one does not.
+        """
+        await self._clients.aclose()
+        if not self.browsers:
+            return
+        stranger = await self.py(STRANGER)
+        for one in self.browsers:
+            await one.leave()
+            call = await stranger.call([one.user], video=False)
+            await one.expect("call", session=call.id)
+            await call.hang_up()
+            await one.expect("stop", session=call.id)
+            await call.ended()
+
+    def _init(self, webrtc: Mapping[str, object]) -> dict[str, object]:
+        return {
+            "endpoints": {"api": "127.0.0.1", "chat": self.server.domain},
+            "chatProtocol": {
+                "active": 2,
+                "websocket": f"ws://{self.server.host}:{self.server.http_port}/xmpp-websocket",
+            },
+            "streamManagement": {"enable": False},
+            "debug": {"mode": 0},
+            "webrtc": {"iceServers": [], **webrtc},
+        }
+
+
+async def _serve(route: Route) -> None:
+    """Answer a request of a page."""
+    name = route.request.url.removeprefix(f"{ORIGIN}/")
+    path = sdk.SCRIPT if name == sdk.SCRIPT.name else PAGE / name
+    if path.is_file():
+        await route.fulfill(path=path)
+    else:
+        await route.fulfill(status=404)
