@@ -7,13 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from qbcall import Call, CallMedia, Client, Event, IncomingCall, PeerEvent, User
+from qbcall import Call, CallMedia, Client, Config, Event, IncomingCall, PeerEvent, User
+from qbcall.adapters.xmpp import XmppLink
 from qbcall.call import SinkSpec
+from qbcall.core.inputs import Post
 from qbcall.devserver import DevServer
+from qbcall.dialects.quickblox import QuickBlox
 from qbcall.media.frames import Frame
 from qbcall.media.verify import Verifier
 from tests.interop.heard import Heard
 from tests.interop.js_user import PATIENCE, local_part
+from tests.interop.telling_link import Sent, TellingLink
 
 E = TypeVar("E", bound=Event)
 ENOUGH_CARDS = 10
@@ -36,18 +40,20 @@ NOTHING = Found(0, 0, 0, name_ok=False, tone_ok=False)
 class PyUser:
     """Online while its client is entered."""
 
-    def __init__(self, user: int, client: Client, domain: str) -> None:
+    def __init__(self, user: int, config: Config) -> None:
         self.user = user
-        self.client = client
         self.heard: Heard[Event] = Heard(f"qbcall {user}")
-        self._domain = domain
+        self.sent: Heard[Sent] = Heard(f"wire of qbcall {user}")
+        """Signals, as they were given to the chat link."""
+        self.client = client = Client(config, link=self._link)
+        self._settings = config.xmpp_settings()
         self._verifier = Verifier()
         self._news = asyncio.Event()
         client.on(Event)(self.heard.add)
 
     def jid(self, user: int) -> User:
         """The JID of a user."""
-        return User(f"{local_part(user)}@{self._domain}")
+        return User(f"{local_part(user)}@{self.client.user.partition('@')[2]}")
 
     # -- what the user does ------------------------------------------------------------------------------------------
 
@@ -127,6 +133,9 @@ class PyUser:
         return self.found(user)
 
     # -- details -----------------------------------------------------------------------------------------------------
+
+    def _link(self, user: User, post: Post) -> TellingLink:
+        return TellingLink(XmppLink(self._settings, QuickBlox(user), post), self.sent)
 
     @staticmethod
     def _enough(found: Found, before: Found, video: bool) -> bool:

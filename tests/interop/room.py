@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from qbcall import Call, CallMedia, Client, Config
+from qbcall import Call, CallMedia, Config
 from qbcall.devserver import DevServer
 from tests.interop import sdk
 from tests.interop.js_user import PATIENCE, JsUser, local_part
@@ -130,9 +130,8 @@ class Room:
 
     async def py(self, user: int, **sections: Mapping[str, object]) -> PyUser:
         """A user of qbcall, online; `sections` are added to its configuration, e.g. `call={"answer_timeout": 10}`."""
-        client = Client(Config.of(**settings(self.server, user, sections)))
-        one = PyUser(user, client, self.server.domain)
-        await self._clients.enter_async_context(client)
+        one = PyUser(user, Config.of(**settings(self.server, user, sections)))
+        await self._clients.enter_async_context(one.client)
         return one
 
     async def both_receive(
@@ -160,8 +159,8 @@ class Room:
             )
         )
 
-    async def prove_hearing(self) -> None:
-        """See that no user of the SDK was made deaf: each hears of one more call.
+    async def prove_hearing(self, timeout: float = PATIENCE) -> None:
+        """See that no user of the SDK was made deaf: each hears of one more call, and of its end.
 
         Raises:
             AssertionError: one does not.
@@ -173,9 +172,9 @@ class Room:
         for one in self.browsers:
             await one.leave()
             call = await stranger.call([one.user], video=False)
-            await one.expect("call", session=call.id)
+            await one.expect("call", session=call.id, timeout=timeout)
             await call.hang_up()
-            await one.expect("stop", session=call.id)
+            await one.expect("stop", session=call.id, timeout=timeout)
             await call.ended()
 
     def _init(self, webrtc: Mapping[str, object]) -> dict[str, object]:
