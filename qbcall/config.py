@@ -126,6 +126,8 @@ class CallSection(_PolicySection):
     """Seconds that an accepted call may take to find a path for media."""
     stall_timeout: float = _DEFAULTS.stall_timeout
     """Seconds without a packet after which a participant counts as disconnected."""
+    restart_interval: float = _DEFAULTS.restart_interval
+    """Seconds that a lost connection may come back by itself, and that each attempt to make it anew may take."""
     max_participants: int = _DEFAULTS.max_participants
     """Users in one call, this one included, 2 to 4."""
     max_calls: int = _DEFAULTS.max_calls

@@ -235,6 +235,8 @@ class PeerReconnectedLine(PeerLine):
     type: Literal["peer.reconnected"] = "peer.reconnected"
     gap: float
     """Seconds without it."""
+    attempts: int
+    """Fresh connections that it took; 0: it came back by itself."""
 
 
 class PeerReconnectFailedLine(PeerLine):

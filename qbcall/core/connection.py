@@ -31,15 +31,13 @@ from qbcall.core.model import (
 )
 from qbcall.core.peer import Peer
 from qbcall.core.reconnection import watch
-from qbcall.core.room import Abandon, GaveUp, Merge, Ring, Room, Settle
+from qbcall.core.room import Abandon, GaveUp, Merge, Restored, Ring, Room, Settle
 from qbcall.core.signals import (
     Accept,
     Candidates,
     Decline,
     End,
     Invite,
-    RestartAnswer,
-    RestartOffer,
     Update,
 )
 
@@ -145,6 +143,8 @@ CONNECTION = table(
     on(ESTABLISHED, StatsRead, stay, Peer.tell_stats),
     on(P.DISCONNECTED, MediaFlowing, P.CONNECTED),
     on(P.DISCONNECTED, IceFailed, P.FAILED),
+    on(P.CONNECTED, Restored, stay, Peer.heard),
+    on((P.DISCONNECTED, P.FAILED), Restored, P.CONNECTED),
     on((P.DISCONNECTED, P.FAILED), GaveUp, P.DISCONNECT_TIMEOUT, Peer.say_goodbye),
     on(LIVE, Update, stay, Peer.hear_update),
     on(UP, SendUpdate, stay, Peer.send_update),
@@ -167,7 +167,6 @@ CONNECTION = table(
     ignored(P.FAILED, IceFailed, MediaFlowing, because="the transport ended; what is left of it does not matter"),
     ignored(ESTABLISHED, MediaBroke, because="the path decides, not a late error"),
     ignored(SETTING_UP, MediaFlowing, because="packets of ICE itself"),
-    ignored(LIVE, RestartOffer, RestartAnswer, because="fresh offers come with reconnection"),
     timers={
         P.PENDING: (AnswerDue, DialDue),
         P.CONNECTING: (ConnectDue,),

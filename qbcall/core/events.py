@@ -221,6 +221,8 @@ class PeerReconnected(ReconnectionChanged):
 
     gap: float
     """Seconds between the loss and the return."""
+    attempts: int = 0
+    """Fresh peer connections that it took; 0: the old one came back by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

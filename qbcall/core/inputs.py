@@ -208,6 +208,10 @@ class DisconnectDue(Timer):
     """The disconnect interval is over."""
 
 
+class RestartDue(Timer):
+    """A lost connection did not come back, or its last restart did not work: make it anew."""
+
+
 class StatsDue(Timer):
     """The statistics interval is over."""
 

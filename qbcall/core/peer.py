@@ -56,7 +56,7 @@ from qbcall.core.model import (
     PeerState,
     User,
 )
-from qbcall.core.room import Abandon, GaveUp, Merge, Room
+from qbcall.core.room import Abandon, GaveUp, Merge, Restored, Room
 from qbcall.core.signals import (
     Accept,
     Candidates,
@@ -86,6 +86,7 @@ class Peer:
         self.connection = Region(rules, self, PeerState.NEW)
         self.reconnection = watch(self)
         self.epoch = Epoch(0)
+        """Of the newest peer connection."""
         self.device: Device | None = None
         """The one device that takes part for this user, once it is known."""
         self.end_reason: EndReason | None = None
@@ -93,7 +94,9 @@ class Peer:
         """Device that sent the present signal."""
         self.doubt: End | None = None
         """A hang-up that came from another device than the one that takes part."""
-        self._media_open = False
+        self.fresh: Epoch | None = None
+        """The peer connection that is to take the place of the present one."""
+        self._present: Epoch | None = None
         self._offer: Description | None = None
         self._invite: Invite | None = None
         self._accept: Accept | None = None
@@ -103,7 +106,6 @@ class Peer:
         self._tracks: set[MediaKind] = set()
         self._path_broken = False
         self._detail = ""
-        self.lost_at = 0.0
         self._internal: deque[object] = deque()
 
     @property
@@ -147,17 +149,20 @@ class Peer:
         return self._path_broken
 
     def concerns(self, epoch: Epoch) -> bool:
-        """Whether a fact is about the present peer connection."""
-        return self._media_open and epoch == self.epoch
+        """Whether a fact is about the present peer connection, or the one that is to take its place."""
+        return epoch in (self._present, self.fresh)
 
     def feed(self, what: object) -> bool:
         """Apply the rules for this input; False if there is none."""
         if self.over:
             return False
-        handled = self.connection.feed(what)
+        fresh = isinstance(what, MediaFact) and what.epoch == self.fresh
+        handled = not fresh and self.connection.feed(what)
         handled |= self.reconnection.feed(what)
         while self._internal and not self.over:
-            self.connection.feed(self._internal.popleft())
+            inside = self._internal.popleft()
+            self.connection.feed(inside)
+            self.reconnection.feed(inside)
         return handled
 
     def hear(self, device: Device, signal: Signal) -> None:
@@ -170,7 +175,7 @@ class Peer:
         self._expect(signal)
 
     def learn(self, fact: MediaFact) -> None:
-        """A fact about the present peer connection."""
+        """A fact about a peer connection."""
         self._expect(fact)
 
     def drop(self, why: str) -> None:
@@ -193,7 +198,7 @@ class Peer:
     def changed(self, old: PeerState, new: PeerState) -> None:
         """See `Owner`."""
         if new is PeerState.CLOSED:
-            self._close()
+            self._close_all()
         event = ev.STATE_EVENTS.get(new, ev.PeerStateChanged)
         detail, self._detail = self._detail, ""
         fields = {"call": self.room.head.call, "peer": self.user, "old": old, "new": new, "detail": detail}
@@ -222,7 +227,7 @@ class Peer:
     def keep_offer(self, what: Invite) -> None:
         """The newest offer counts; it is answered when this user accepts."""
         self._offer = what.offer
-        self.device = self.speaker
+        self.pin()
 
     def answer(self, what: AcceptCall) -> None:
         """Answer the offer that is here."""
@@ -246,7 +251,7 @@ class Peer:
 
     def withdraw(self) -> None:
         """Take the own invitation back, under the id it was made with."""
-        self._close()
+        self._close_all()
         if self.dialled:
             self.room.transmit(self.user, self.farewell)
         self._invite = None
@@ -271,7 +276,7 @@ class Peer:
     def accepted(self, what: Accept) -> None:
         """The user accepted; the first device that does is the one."""
         self._agreed = True
-        self.device = self.speaker
+        self.pin()
         self.emit(ev.PeerAccepted(call=self._call, peer=self.user, info=what.info))
         self.room.out(ApplyAnswer(call=self._call, peer=self.user, epoch=self.epoch, answer=what.answer))
         self._use_candidates()
@@ -309,7 +314,7 @@ class Peer:
         """Application data."""
         self.room.transmit(self.user, Update(call=self._call, info=what.info))
 
-    def heard(self, what: MediaFlowing) -> None:
+    def heard(self, what: MediaFlowing | Restored) -> None:
         """Packets come in."""
         self.connection.arm(StallDue, self.room.now + self.room.policy.stall_timeout)
 
@@ -330,7 +335,8 @@ class Peer:
 
     def read_stats(self, what: StatsDue) -> None:
         """Measure again."""
-        self.room.out(ReadStats(call=self._call, peer=self.user, epoch=self.epoch))
+        assert self._present is not None, "only a connected peer has the timer"
+        self.room.out(ReadStats(call=self._call, peer=self.user, epoch=self._present))
         self.connection.arm(StatsDue, self.room.now + self.room.policy.stats_interval)
 
     def tell_stats(self, what: StatsRead) -> None:
@@ -399,6 +405,32 @@ class Peer:
         self.end_reason = EndReason.DISCONNECT_TIMEOUT
         self.room.transmit(self.user, self.farewell)
 
+    def prepare(self) -> None:
+        """One more peer connection, beside the present one."""
+        self.discard()
+        self.epoch = self.fresh = Epoch(self.epoch + 1)
+        self._heard_candidates = 0
+
+    def adopt(self) -> None:
+        """The fresh peer connection takes the place of the present one."""
+        self._close(self._present)
+        self._present, self.fresh = self.fresh, None
+        self._path_broken = False
+        self.doubt = None
+
+    def discard(self) -> None:
+        """The fresh peer connection is not wanted any more."""
+        self._close(self.fresh)
+        self.fresh = None
+
+    def pin(self) -> None:
+        """The device that sent the present signal is the one that takes part."""
+        self.device = self.speaker
+
+    def say(self, signal: Signal) -> None:
+        """Send a signal to this user."""
+        self.room.transmit(self.user, signal)
+
     def later(self, what: object) -> None:
         """Feed this to the connection once the present input is done."""
         self._internal.append(what)
@@ -415,16 +447,21 @@ class Peer:
             self.drop(f"{type(what).__name__} in state {state.name}")
 
     def _open(self) -> None:
-        self._close()
-        self.epoch = Epoch(self.epoch + 1)
-        self._media_open = True
+        self.prepare()
+        self.adopt()
 
-    def _close(self) -> None:
-        if self._media_open:
-            self._media_open = False
-            self.room.out(CloseMedia(call=self._call, peer=self.user, epoch=self.epoch))
+    def _close(self, epoch: Epoch | None) -> None:
+        if epoch is not None:
+            self.room.out(CloseMedia(call=self._call, peer=self.user, epoch=epoch))
+
+    def _close_all(self) -> None:
+        self.discard()
+        self._close(self._present)
+        self._present = None
 
     def _use_candidates(self) -> None:
         if self._candidates:
             some, self._candidates = tuple(self._candidates), []
-            self.room.out(AddCandidates(call=self._call, peer=self.user, epoch=self.epoch, candidates=some))
+            epoch = self.fresh or self._present
+            assert epoch is not None, "candidates are kept until there is a peer connection"
+            self.room.out(AddCandidates(call=self._call, peer=self.user, epoch=epoch, candidates=some))

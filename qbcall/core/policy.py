@@ -25,6 +25,7 @@ RANGES = {
     "stats_interval": Range(0.0, 3600.0),
     "connect_timeout": Range(1.0, 600.0),
     "stall_timeout": Range(0.5, 60.0),
+    "restart_interval": Range(1.0, 60.0),
     "reconnect_window": Range(0.0, 3600.0),
     "backoff": Range(0.1, 60.0),
 }
@@ -55,6 +56,9 @@ class Policy:
     """How long an accepted call may take to find a path for media."""
     stall_timeout: float = 3.0
     """Without a packet for this long, a peer counts as disconnected."""
+    restart_interval: float = 5.0
+    """How long a lost connection may come back by itself, and then how long each attempt to make it anew may take
+    (QuickBlox JS: 5, fixed)."""
     reconnect_window: float = 30.0
     """How long a broken chat link is made again before it counts as lost (Vonage: 30)."""
     backoff: float = 1.0

@@ -1,22 +1,52 @@
-"""What becomes of a connection that was up and is lost. Beside the connection, and fed with the same inputs."""
+"""What becomes of a connection that was up and is lost. Beside the connection, and fed with the same inputs.
+
+A lost connection may come back by itself for one restart interval. Then a fresh one is made beside it, whose offer
+and answer go through the chat and carry an id. Of two users one leads: its offers count, the other one's are requests
+for one (QuickBlox JS SDK 2.17: `_reconnect` of its WebRTC session; the user with the higher id leads). The lost
+connection is kept until the fresh one is up: it may still come back, for instance where the chat is gone as well.
+
+Every restart interval without success a fresh offer with a fresh id is made, and none is sent twice: QuickBlox's SDK
+drops its connection at each offer, so a second answer to the same one would belong to another connection.
+"""
 
 from __future__ import annotations
 
+import enum
+from uuid import NAMESPACE_OID, uuid5
+
 from qbcall.core import events as ev
+from qbcall.core.effects import AcceptOffer, ApplyAnswer, CreateOffer
 from qbcall.core.inputs import (
+    AnswerReady,
     DisconnectDue,
+    IceChecking,
+    IceConnected,
+    IceFailed,
+    MediaBroke,
     MediaFlowing,
+    OfferReady,
+    RestartDue,
     StallDue,
     Timer,
 )
-from qbcall.core.machine import Region, on, table
-from qbcall.core.model import (
-    CallId,
-    PeerState,
-    ReconnectionState,
-)
+from qbcall.core.machine import Region, ignored, on, stay, table
+from qbcall.core.model import CallId, PeerState
 from qbcall.core.peer import Peer
-from qbcall.core.room import GaveUp
+from qbcall.core.room import GaveUp, Restored
+from qbcall.core.signals import RestartAnswer, RestartOffer
+
+
+class Recovery(enum.Enum):
+    """How far a lost connection is on its way back."""
+
+    STABLE = "stable"
+    """Nothing is lost."""
+    GRACE = "grace"
+    """Lost; it may come back by itself."""
+    RESTARTING = "restarting"
+    """It is made anew."""
+    FAILED = "failed"
+    """It did not come back within the disconnect interval."""
 
 
 class Reconnection:
@@ -24,28 +54,101 @@ class Reconnection:
 
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
+        self.attempts = 0
+        """Fresh connections since the loss."""
+        self.offer_id = ""
+        """Of the offer that the present attempt began with, ours or theirs."""
+        self.awaits_answer = False
+        """The offer is ours, and was not answered."""
+        self._lost_at = 0.0
 
     def deadline(self, timer: type[Timer]) -> float | None:
         """See `Owner`."""
-        return self.peer.room.now + self.peer.room.policy.disconnect_timeout
+        policy = self.peer.room.policy
+        after = policy.disconnect_timeout if timer is DisconnectDue else policy.restart_interval
+        return self.peer.room.now + after
 
-    def changed(self, old: ReconnectionState, new: ReconnectionState) -> None:
+    def changed(self, old: Recovery, new: Recovery) -> None:
         """See `Owner`. Each action tells its own event."""
 
-    def begin(self, what: StallDue) -> None:
+    def begin(self, what: StallDue | RestartOffer) -> None:
         """The connection is lost."""
-        self.peer.lost_at = self.peer.room.now
+        self._lost_at = self.peer.room.now
+        self.attempts = 0
         self.peer.emit(ev.PeerReconnecting(call=self._call, peer=self.peer.user))
 
-    def succeed(self, what: MediaFlowing) -> None:
-        """It came back by itself."""
-        gap = self.peer.room.now - self.peer.lost_at
-        self.peer.emit(ev.PeerReconnected(call=self._call, peer=self.peer.user, gap=gap))
+    def adopt(self, what: IceConnected) -> None:
+        """The fresh connection is up: it takes the place of the lost one."""
+        self.peer.adopt()
+        self.peer.later(Restored())
+
+    def resume(self, what: RestartDue | DisconnectDue) -> None:
+        """The lost connection came back, and the fresh one did not come up."""
+        self.peer.discard()
+        self.attempts = 0
+        self.succeed(what)
+
+    def succeed(self, what: MediaFlowing | Restored | RestartDue | DisconnectDue) -> None:
+        """It came back, by itself or made anew."""
+        gap = self.peer.room.now - self._lost_at
+        self.peer.emit(ev.PeerReconnected(call=self._call, peer=self.peer.user, gap=gap, attempts=self.attempts))
 
     def give_up(self, what: DisconnectDue) -> None:
         """It did not come back."""
         self.peer.emit(ev.PeerReconnectFailed(call=self._call, peer=self.peer.user))
         self.peer.later(GaveUp())
+
+    def offer(self, what: RestartDue | RestartOffer) -> None:
+        """Make the connection anew, from this side."""
+        self._restart()
+        # A UUID as of QuickBlox's SDK, but made of names: the core has no randomness of its own.
+        self.offer_id = str(uuid5(NAMESPACE_OID, f"{self._call} {self.peer.user} {self.peer.epoch}"))
+        self.awaits_answer = True
+        media = self.peer.room.head.media
+        self.peer.room.out(CreateOffer(call=self._call, peer=self.peer.user, epoch=self.peer.epoch, media=media))
+
+    def answer(self, what: RestartOffer) -> None:
+        """Make the connection anew, from the other side: its newest offer counts."""
+        self._restart()
+        self.offer_id = what.offer_id
+        self.awaits_answer = False
+        self.peer.pin()
+        media, epoch = self.peer.room.head.media, self.peer.epoch
+        self.peer.room.out(
+            AcceptOffer(call=self._call, peer=self.peer.user, epoch=epoch, media=media, offer=what.offer)
+        )
+
+    def lead(self, what: RestartOffer) -> None:
+        """The other side lost the connection first, and asks for an offer."""
+        self.begin(what)
+        self.offer(what)
+
+    def follow(self, what: RestartOffer) -> None:
+        """The other side lost the connection first, and leads."""
+        self.begin(what)
+        self.answer(what)
+
+    def send_offer(self, what: OfferReady) -> None:
+        """The fresh offer is ready."""
+        self.peer.say(RestartOffer(call=self._call, offer_id=self.offer_id, offer=what.offer))
+
+    def send_answer(self, what: AnswerReady) -> None:
+        """The answer to the fresh offer is ready."""
+        self.peer.say(RestartAnswer(call=self._call, offer_id=self.offer_id, answer=what.answer))
+
+    def apply(self, what: RestartAnswer) -> None:
+        """The fresh offer is answered: from now on the path has a whole interval to come up."""
+        self.awaits_answer = False
+        self.peer.pin()
+        self.peer.reconnection.arm(RestartDue, self.peer.room.now + self.peer.room.policy.restart_interval)
+        self.peer.room.out(
+            ApplyAnswer(call=self._call, peer=self.peer.user, epoch=self.peer.epoch, answer=what.answer)
+        )
+
+    def _restart(self) -> None:
+        self.attempts += 1
+        self.peer.prepare()
+        self.peer.reconnection.arm(RestartDue, self.peer.room.now + self.peer.room.policy.restart_interval)
 
     @property
     def _call(self) -> CallId:
@@ -62,16 +165,62 @@ def is_lost(watch: Reconnection, what: object) -> bool:
     return watch.peer.state in {PeerState.DISCONNECTED, PeerState.FAILED}
 
 
-R = ReconnectionState
+def was_up(watch: Reconnection, what: object) -> bool:
+    """The connection was up, and it is its device that speaks."""
+    peer = watch.peer
+    return (peer.state is PeerState.CONNECTED or is_lost(watch, what)) and peer.device in {None, peer.speaker}
+
+
+def leads(watch: Reconnection, what: object) -> bool:
+    """This side's offers count."""
+    return watch.peer.room.restarts(watch.peer.user)
+
+
+def was_up_and_leads(watch: Reconnection, what: object) -> bool:
+    """The connection was up, and this side's offers count."""
+    return was_up(watch, what) and leads(watch, what)
+
+
+def is_fresh(watch: Reconnection, what: IceConnected) -> bool:
+    """It is about the fresh connection."""
+    return what.epoch == watch.peer.fresh
+
+
+def is_current(watch: Reconnection, what: RestartAnswer) -> bool:
+    """It is the first answer to the present offer."""
+    return watch.awaits_answer and what.offer_id == watch.offer_id
+
+
+R = Recovery
 RECONNECTION = table(
     "RECONNECTION",
-    on(R.STABLE, StallDue, R.RECONNECTING, Reconnection.begin, when=is_lost),
-    on(R.RECONNECTING, MediaFlowing, R.STABLE, Reconnection.succeed, when=is_connected),
-    on(R.RECONNECTING, DisconnectDue, R.FAILED, Reconnection.give_up),
-    timers={R.RECONNECTING: (DisconnectDue,)},
+    on(R.STABLE, StallDue, R.GRACE, Reconnection.begin, when=is_lost),
+    on(R.STABLE, RestartOffer, R.RESTARTING, Reconnection.lead, when=was_up_and_leads),
+    on(R.STABLE, RestartOffer, R.RESTARTING, Reconnection.follow, when=was_up),
+    on(R.GRACE, MediaFlowing, R.STABLE, Reconnection.succeed, when=is_connected),
+    on(R.GRACE, RestartDue, R.RESTARTING, Reconnection.offer),
+    on(R.GRACE, RestartOffer, R.RESTARTING, Reconnection.offer, when=leads),
+    on(R.GRACE, RestartOffer, R.RESTARTING, Reconnection.answer),
+    on(R.RESTARTING, OfferReady, stay, Reconnection.send_offer),
+    on(R.RESTARTING, AnswerReady, stay, Reconnection.send_answer),
+    on(R.RESTARTING, RestartAnswer, stay, Reconnection.apply, when=is_current),
+    on(R.RESTARTING, RestartOffer, stay, when=leads),  # the own one is on its way, or made anew by the timer
+    on(R.RESTARTING, RestartOffer, stay, Reconnection.answer),
+    on(R.RESTARTING, IceConnected, stay, Reconnection.adopt, when=is_fresh),
+    on(R.RESTARTING, Restored, R.STABLE, Reconnection.succeed),
+    on(R.RESTARTING, RestartDue, R.STABLE, Reconnection.resume, when=is_connected),
+    on(R.RESTARTING, RestartDue, stay, Reconnection.offer),
+    on(R.RESTARTING, DisconnectDue, R.STABLE, Reconnection.resume, when=is_connected),
+    on((R.GRACE, R.RESTARTING), DisconnectDue, R.FAILED, Reconnection.give_up),
+    ignored(R.RESTARTING, RestartAnswer, because="to an offer of before, or of another device of the user"),
+    ignored((R.STABLE, R.GRACE), RestartAnswer, because="it is too late"),
+    ignored(R.STABLE, RestartOffer, because="nothing was up, or it is of another device of the user"),
+    ignored(R.RESTARTING, IceChecking, IceFailed, MediaBroke, because="the timer makes the next attempt"),
+    ignored(R.RESTARTING, MediaFlowing, because="the other side may hear nothing: it asked for a fresh connection"),
+    timers={R.GRACE: (DisconnectDue, RestartDue), R.RESTARTING: (DisconnectDue, RestartDue)},
 )
 
 
-def watch(peer: Peer) -> Region[Reconnection, ReconnectionState]:
+def watch(peer: Peer) -> Region[Reconnection, Recovery]:
     """The region that watches over a peer's connection."""
-    return Region(RECONNECTION, Reconnection(peer), ReconnectionState.STABLE)
+    return Region(RECONNECTION, Reconnection(peer), Recovery.STABLE)

@@ -43,6 +43,11 @@ class GaveUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Restored:
+    """A fresh peer connection took the place of the lost one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settle:
     """Nothing happened; see whether something follows from what happened elsewhere."""
 
@@ -72,3 +77,6 @@ class Room(Protocol):
 
     def leads(self, user: User) -> bool:
         """Whether this side offers to that user, if both were called."""
+
+    def restarts(self, user: User) -> bool:
+        """Whether this side's offers count when the connection to that user is made anew."""

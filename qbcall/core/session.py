@@ -166,6 +166,10 @@ class Session:
         """See `Room`. The caller offers to everybody, also where the own invitation of a callee came first."""
         return user != self.head.caller and self._leads(self.me, user)
 
+    def restarts(self, user: User) -> bool:
+        """See `Room`. Who called does not matter any more."""
+        return self._leads(self.me, user)
+
     # -- the owner of the region -------------------------------------------------------------------------------------
 
     def deadline(self, timer: type[Timer]) -> float | None:

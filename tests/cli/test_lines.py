@@ -85,7 +85,11 @@ EVENTS: tuple[tuple[ev.Event, str, Line], ...] = (
     (ev.VideoTrackAdded(call=CALL, peer=BOB), "peer.track", {"call": "c1", "peer": BOB, "kind": "video"}),
     (ev.AudioTrackAdded(call=CALL, peer=BOB), "peer.track", {"call": "c1", "peer": BOB, "kind": "audio"}),
     (ev.PeerReconnecting(call=CALL, peer=BOB), "peer.reconnecting", {"call": "c1", "peer": BOB}),
-    (ev.PeerReconnected(call=CALL, peer=BOB, gap=1.5), "peer.reconnected", {"call": "c1", "peer": BOB, "gap": 1.5}),
+    (
+        ev.PeerReconnected(call=CALL, peer=BOB, gap=1.5, attempts=2),
+        "peer.reconnected",
+        {"call": "c1", "peer": BOB, "gap": 1.5, "attempts": 2},
+    ),
     (ev.PeerReconnectFailed(call=CALL, peer=BOB), "peer.reconnect_failed", {"call": "c1", "peer": BOB}),
 )
 

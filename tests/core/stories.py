@@ -20,6 +20,7 @@ from tests.core import (
     test_leaving,
     test_link,
     test_losing,
+    test_restarting,
 )
 from tests.core.watch import Watch
 
@@ -34,6 +35,7 @@ MODULES = (
     test_leaving,
     test_link,
     test_losing,
+    test_restarting,
 )
 
 

@@ -10,9 +10,9 @@ from qbcall.core.inputs import MediaFact, Timer
 from qbcall.core.link import LINK
 from qbcall.core.machine import Row, Stay, Table
 from qbcall.core.reconnection import RECONNECTION
-from qbcall.core.room import Abandon, GaveUp, Merge, Ring, Settle
+from qbcall.core.room import Abandon, GaveUp, Merge, Restored, Ring, Settle
 from qbcall.core.session import SESSION
-from qbcall.core.signals import Invite, Signal
+from qbcall.core.signals import Invite, RestartAnswer, RestartOffer, Signal
 
 TABLES: dict[str, Table[Any, Any]] = {table.name: table for table in (LINK, SESSION, CONNECTION, RECONNECTION)}
 FACTS: tuple[type[object], ...] = tuple(some for some in get_args(what.Input) if issubclass(some, MediaFact))
@@ -26,8 +26,8 @@ WISHES: tuple[type[object], ...] = (
 INPUTS: dict[str, tuple[type[object], ...]] = {
     "LINK": (what.GoOnline, what.GoOffline, what.LinkUp, what.LinkBroke),
     "SESSION": (*WISHES, Invite, Settle),
-    "CONNECTION": (*WISHES, Ring, Merge, Abandon, GaveUp, Settle, *FACTS, *get_args(Signal)),
-    "RECONNECTION": (what.MediaFlowing, what.StallDue),
+    "CONNECTION": (*WISHES, Ring, Merge, Abandon, GaveUp, Restored, Settle, *FACTS, *get_args(Signal)),
+    "RECONNECTION": (what.StallDue, RestartOffer, RestartAnswer, Restored, *FACTS),
 }
 """What each table may be fed, timers aside: a timer runs only in the states that list it."""
 
@@ -49,6 +49,7 @@ UP = "CONNECTING CHECKING CONNECTED DISCONNECTED FAILED"
 ENDED = "NO_ANSWER REJECTED HANG_UP DISCONNECT_TIMEOUT"
 NEVER = "UNKNOWN CLOSED COUNT"
 ANY = "*"
+OF_FRESH = "OfferReady AnswerReady IceChecking IceConnected IceFailed MediaBroke"
 EARLY = "AnswerReady IceChecking IceConnected IceFailed MediaFlowing RemoteTrack StatsRead"
 
 UNEXPECTED: tuple[tuple[str, str, str, str], ...] = (
@@ -73,6 +74,8 @@ UNEXPECTED: tuple[tuple[str, str, str, str], ...] = (
         "the call refuses it before; an update needs a peer that is up",
     ),
     ("CONNECTION", UP, "StartCall AcceptCall RejectCall", "of a call with others in other states"),
+    ("CONNECTION", f"NEW PENDING {UP}", "RestartOffer RestartAnswer", "heard by RECONNECTION"),
+    ("CONNECTION", "NEW PENDING CONNECTING CHECKING", "Restored", "only what was up is made anew"),
     ("CONNECTION", "NEW", "Merge Abandon GaveUp Settle", "fed by the call in other states only"),
     ("CONNECTION", "PENDING", "Ring GaveUp Settle", "fed by the call in other states only"),
     ("CONNECTION", UP, "Ring Merge Abandon", "fed by the call in other states only"),
@@ -85,13 +88,17 @@ UNEXPECTED: tuple[tuple[str, str, str, str], ...] = (
     (
         "CONNECTION",
         "NEW",
-        "Accept Candidates Update Decline End RestartOffer RestartAnswer",
+        "Accept Candidates Update Decline End",
         "Drop: nobody was called",
     ),
     ("CONNECTION", ENDED, ANY, "passes on to CLOSED within the same step"),
     ("CONNECTION", NEVER, f"{ANY} Settle", "no state of a peer that hears anything"),
-    ("RECONNECTION", "STABLE FAILED RECONNECTED", "MediaFlowing", "nothing was lost, or all was"),
-    ("RECONNECTION", "RECONNECTING FAILED RECONNECTED", "StallDue", "falls due while the connection is up only"),
+    ("RECONNECTION", "STABLE", "MediaFlowing Restored", "nothing was lost"),
+    ("RECONNECTION", "STABLE GRACE", OF_FRESH, "there is no fresh connection; the present one is CONNECTION's"),
+    ("RECONNECTION", "STABLE GRACE RESTARTING", "RemoteTrack StatsRead", "for CONNECTION: told once it is up"),
+    ("RECONNECTION", "GRACE", "Restored", "no fresh connection is made"),
+    ("RECONNECTION", "GRACE RESTARTING", "StallDue", "the loss is known; a connection that came back has it again"),
+    ("RECONNECTION", "FAILED", ANY, "the peer is over"),
 )
 """What has no row, and why: table, states, inputs (`*`: all but `Settle`), reason."""
 

@@ -1,4 +1,4 @@
-"""Losing a connection that was up: acceptance section 7, without fresh offers."""
+"""Losing a connection that was up, and its end: acceptance section 7; making it anew is in `test_restarting.py`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from qbcall.core.inputs import (
 )
 from qbcall.core.model import CallState
 from qbcall.core.policy import Policy
-from qbcall.core.signals import End
+from qbcall.core.signals import End, RestartOffer
 from tests.core.test_connection import connected, fact
 from tests.core.told import lines
 
@@ -23,14 +23,15 @@ def test_lost_peer_that_comes_back_keeps_the_call() -> None:
     """QB-085, QB-096, QB-110, QB-111."""
     world = connected()
     world.at(10.05, lambda: world.cut("A", "B"))
-    world.at(20.05, lambda: world.heal("A", "B"))
+    world.at(17.05, lambda: world.heal("A", "B"))
     world.run_until(60.0)
     assert world.story("A", since=2.0) == lines("""
         12.600 PeerDisconnected B CONNECTED>DISCONNECTED
         12.600 PeerReconnecting B
-        20.100 PeerConnected B DISCONNECTED>CONNECTED
-        20.100 PeerReconnected B 7.5
+        17.100 PeerConnected B DISCONNECTED>CONNECTED
+        17.100 PeerReconnected B 4.5 0
     """)
+    assert world.sent("A", RestartOffer) + world.sent("B", RestartOffer) == []
     assert world["A"].engine.sessions[world["A"].latest].state is CallState.CONNECTED
 
 
@@ -38,7 +39,7 @@ def test_second_loss_has_the_whole_disconnect_interval_again() -> None:
     """QB-122."""
     world = connected()
     world.cut("A", "B")
-    world.run_until(25.0)
+    world.run_until(9.0)
     world.heal("A", "B")
     world.run_until(30.0)
     world.cut("A", "B")
