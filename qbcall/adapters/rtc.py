@@ -11,6 +11,7 @@ from functools import partial
 
 from qbcall.adapters.rtc_addresses import IceServer, IceSettings
 from qbcall.adapters.rtc_peer import PeerConnection
+from qbcall.adapters.rtc_stats import added
 from qbcall.adapters.rtc_tracks import LocalMedia
 from qbcall.core.effects import (
     AcceptOffer,
@@ -98,7 +99,7 @@ class RtcMedia:
         if isinstance(effect, (CreateOffer, AcceptOffer)) and key not in self._lanes:
             provided = self._provided.get(effect.call, NOTHING)
             make = partial(PeerConnection, self._ice, provided.local, partial(provided.deliver, effect.peer))
-            self._lanes[key] = Lane(effect, self._post, partial(make, clock=self._clock), self._watch)
+            self._lanes[key] = Lane(effect, self._post, partial(make, clock=self._clock), self._watch, self._total)
         lane = self._lanes.get(key)
         if lane is None:
             log.debug("%s for a peer connection that is closed", type(effect).__name__)
@@ -109,10 +110,10 @@ class RtcMedia:
 
     def latest(self, call: CallId, peer: User) -> StatsReport | None:
         """A measurement of the connection to a user, the last one if it is closed; None: there was none."""
-        for key, lane in reversed(self._lanes.items()):
-            if key[:2] == (call, peer):
-                return lane.measure(keep=False) or self._last.get((call, peer))
-        return self._last.get((call, peer))
+        lanes = [lane for key, lane in self._lanes.items() if key[:2] == (call, peer)]
+        present = max(lanes, key=lambda lane: lane.connected_at, default=None)
+        report = present.measure(keep=False) if present else None
+        return self._last.get((call, peer)) if report is None else self._total(call, peer, report)
 
     def release(self, call: CallId) -> None:
         """See `ports.MediaEngine`."""
@@ -138,10 +139,15 @@ class RtcMedia:
         lane = self._lanes.pop(key)
         report = lane.measure(keep=False)
         if report is not None:
-            self._last[key[:2]] = report
+            self._last[key[:2]] = self._total(*key[:2], report)
         task = asyncio.get_running_loop().create_task(lane.close(), name=f"qbcall-close-{key[1]}")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+    def _total(self, call: CallId, peer: User, report: StatsReport) -> StatsReport:
+        """A measurement with the counts of the connections to this user that are closed."""
+        before = self._last.get((call, peer))
+        return report if before is None else added(before, report)
 
     def _watch(self) -> None:
         """Look for packets as long as anybody is connected."""
@@ -164,12 +170,16 @@ class Lane:
         post: Post,
         make: Callable[..., PeerConnection],
         watch: Callable[[], None],
+        total: Callable[[CallId, User, StatsReport], StatsReport],
     ) -> None:
         self.call = first.call
         self._peer, self._epoch = first.peer, first.epoch
         self._post = post
         self._make = make
         self._watch = watch
+        self._total = total
+        self.connected_at = -1.0
+        """Seconds of the event loop's clock; negative: it never was."""
         self._open = True
         self._connected = False
         self._packets = 0
@@ -180,7 +190,8 @@ class Lane:
     def perform(self, effect: MediaEffect) -> None:
         """Carry out an effect once those before it are done; a measurement at once."""
         if isinstance(effect, ReadStats):
-            self._tell(StatsRead, report=self.measure(keep=True) or StatsReport())
+            report = self.measure(keep=True) or StatsReport()
+            self._tell(StatsRead, report=self._total(self.call, self._peer, report))
         else:
             self._effects.put_nowait(effect)
 
@@ -224,6 +235,7 @@ class Lane:
         for kind in kinds:
             self._tell(RemoteTrack, kind=kind)
         self._connected = True
+        self.connected_at = asyncio.get_running_loop().time()
         self._watch()
 
     def failed(self) -> None:

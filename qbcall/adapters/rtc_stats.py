@@ -117,6 +117,34 @@ def with_rates(now: StatsReport, before: StatsReport, seconds: float) -> StatsRe
     )
 
 
+def added(before: StatsReport, now: StatsReport) -> StatsReport:
+    """The state now, with the counts of the connections before."""
+    return StatsReport(
+        round_trip=now.round_trip,
+        local_candidate=now.local_candidate or before.local_candidate,
+        remote_candidate=now.remote_candidate or before.remote_candidate,
+        sent=_added(before.sent, now.sent),
+        received=_added(before.received, now.received),
+    )
+
+
+COUNTS = ("packets", "bytes", "packets_lost", "frames")
+LASTING = ("codec", "width", "height")
+
+
+def _added(
+    before: Mapping[MediaKind, StreamStats], now: Mapping[MediaKind, StreamStats]
+) -> Mapping[MediaKind, StreamStats]:
+    streams = {**before, **now}
+    for kind in before.keys() & now.keys():
+        old, new = before[kind], now[kind]
+        told = {name: (getattr(old, name), getattr(new, name)) for name in (*COUNTS, *LASTING)}
+        sums = {name: both[0] + both[1] for name, both in told.items() if name in COUNTS and None not in both}
+        kept = {name: was for name, (was, value) in told.items() if value is None}
+        streams[kind] = replace(new, **kept, **sums)
+    return streams
+
+
 def _rated(now: StreamStats, before: StreamStats | None, seconds: float) -> StreamStats:
     was = before or StreamStats()
     return replace(

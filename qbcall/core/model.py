@@ -178,7 +178,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamStats:
-    """One kind of media in one direction, since the connection was made. None: not known."""
+    """One kind of media in one direction, since the user was first connected. None: not known."""
 
     bitrate: float | None = None
     """Bits per second, over the time since the report before."""
