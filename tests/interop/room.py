@@ -176,6 +176,7 @@ class Room:
             await call.hang_up()
             await one.expect("stop", session=call.id, timeout=timeout)
             await call.ended()
+            assert one.errors == [], f"{one.user}: exceptions in the page"
 
     def _init(self, webrtc: Mapping[str, object]) -> dict[str, object]:
         return {
