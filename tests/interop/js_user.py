@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
@@ -250,6 +249,3 @@ class JsUser:
         signal = signal_of(text if isinstance(text, str) else text.decode(), sent, asyncio.get_running_loop().time())
         if signal is not None:
             self.signals.add(signal)
-
-    def __str__(self) -> str:
-        return json.dumps([event.kind for event in self.heard.all])
