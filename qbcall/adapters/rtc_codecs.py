@@ -60,9 +60,11 @@ def codec_to_send(kind: MediaKind, theirs: Mapping[str, Mapping[int, Codec]]) ->
 
 
 def _parameters(section: Section) -> Iterable[RTCRtpCodecParameters]:
-    """The section's codecs as aiortc has them, those that it cannot read left out."""
+    """The section's codecs as aiortc has them, without companions and those that it cannot read."""
     formats = dict(value.partition(" ")[::2] for value in section.values("fmtp"))
     for number, name, rate in section.codecs:
+        if name in COMPANIONS:
+            continue
         try:
             parameters = parameters_from_sdp(formats.get(str(number), ""))
         except ValueError:
