@@ -18,6 +18,7 @@ from aiortc.rtcconfiguration import RTCIceTransportPolicy
 
 from qbcall.adapters import rtc_sdp
 from qbcall.adapters.rtc_addresses import CandidateFilter, IceSettings, local_addresses, offering
+from qbcall.adapters.rtc_bitrate import SendLimits, announce
 from qbcall.adapters.rtc_closable import ClosablePeerConnection
 from qbcall.adapters.rtc_codecs import CODECS, codec_to_send, codecs_by_kind, obstacle
 from qbcall.adapters.rtc_stats import (
@@ -60,7 +61,15 @@ class PeerConnection:
         deliver: Callable[[Frame], None],
         tell: Tell,
         clock: Callable[[], float],
+        *,
+        bandwidth: int | None = None,
     ) -> None:
+        """`bandwidth` is the most video, in kbit/s, that is sent and that is asked for; None or 0: no limit.
+
+        Raises:
+            InvalidArgument: `bandwidth` is negative or too large.
+        """
+        self._limits = SendLimits(bandwidth)
         self._ice = ice
         self._local = local
         self._deliver = deliver
@@ -131,6 +140,17 @@ class PeerConnection:
                 admitted.sdpMid = mid
                 await self._pc.addIceCandidate(admitted)
 
+    def limit(self, kind: MediaKind, bandwidth: int | None) -> None:
+        """Send this kind with at most so many kbit/s from now on; None or 0: as much as the peer wants.
+
+        This replaces the limit that the connection was made with; the peer's own, if smaller, goes on to hold. The
+        peer is told nothing, as in QuickBlox (QBRTCSession `setBitrate`).
+
+        Raises:
+            InvalidArgument: `bandwidth` is negative or too large.
+        """
+        self._limits.limit(kind, bandwidth)
+
     def measure(self, *, keep: bool) -> StatsReport:
         """The state now; rates are over the time since the last one that was kept."""
         at, before = self._before
@@ -166,12 +186,13 @@ class PeerConnection:
         else:
             self._outgoing[kind.value] = OutgoingTrack(kind, source)
             transceiver = self._pc.addTransceiver(self._outgoing[kind.value], "sendrecv")
+            self._limits.hold(kind, transceiver.sender)
         transceiver.setCodecPreferences(CODECS[kind])
 
     async def _describe(self, ours: RTCSessionDescription) -> Description:
         with offering(self._ice.addresses):
             await self._pc.setLocalDescription(ours)
-        self._ours = self._pc.localDescription.sdp
+        self._ours = announce(self._pc.localDescription.sdp, self._limits.announced)
         if "a=candidate:" not in self._ours:
             wanted = ", ".join(self._ice.addresses) or "all but loopback"
             raise NegotiationError(f"this machine has no address to offer (wanted: {wanted})")
@@ -186,6 +207,7 @@ class PeerConnection:
         except Exception as error:  # aiortc checks little: whatever a stranger writes may break it anywhere
             raise NegotiationError(f"the {type_} cannot be used: {str(error) or type(error).__name__}") from error
         self._remote = remote
+        self._limits.obey(remote.text)
 
     def _admit(self, candidate: str) -> bool:
         return self._candidates.admit(candidate) is not None

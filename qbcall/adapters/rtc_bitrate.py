@@ -1,0 +1,231 @@
+"""How many bits a second one peer is sent: both sides' limits, and how aiortc's senders are held to them.
+
+aiortc's encoders follow the receiver's estimate (REMB) and nothing else, and never go below 250 or 500 kbit/s. Each
+encoder is therefore put behind one that keeps to the limit. A limit is on the media itself, without the headers of
+RTP, UDP and IP: so browsers take it, though RFC 8866 counts headers in `AS`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping
+
+from aiortc import RTCRtpCodecParameters, RTCRtpSender
+from aiortc.codecs import get_encoder
+from aiortc.codecs.base import Encoder
+from aiortc.codecs.h264 import H264Encoder
+from aiortc.codecs.opus import OpusEncoder
+from aiortc.codecs.vpx import Vp8Encoder
+from aiortc.rtcrtpsender import RTCEncodedFrame
+from av.frame import Frame
+from av.packet import Packet
+from av.stream import Stream
+
+from qbcall.adapters import rtc_sdp
+from qbcall.core.model import MediaKind
+from qbcall.errors import InvalidArgument
+
+MAX_BANDWIDTH = 1_000_000
+"""Kilobit per second; more than that is no limit."""
+UNITS = {"AS": 1000, "TIAS": 1}
+"""Bits per second in one of a `b=` line's (RFC 8866, section 5.8; RFC 3890)."""
+FLOOR = {MediaKind.AUDIO: 6_000, MediaKind.VIDEO: 10_000}
+"""Bits per second below which nothing of use can be encoded (RFC 6716, section 2.1.1)."""
+OPUS_BITRATE = 96_000
+"""Bits per second; aiortc's choice."""
+AIM = 0.95
+"""Part of the limit that a video encoder is told to make: it overshoots by some percent."""
+BURST = 0.5
+"""Seconds of the limit that may be sent in advance: a complete picture takes many times what a change does."""
+
+
+def check_bandwidth(value: int | None) -> int | None:
+    """The limit in bit/s of one in kbit/s; None, or QuickBlox's 0: no limit.
+
+    Raises:
+        InvalidArgument: it is negative or too large.
+    """
+    if value is not None and not 0 <= value <= MAX_BANDWIDTH:
+        raise InvalidArgument(f"bandwidth must be 0 (no limit) to {MAX_BANDWIDTH} kbit/s, not {value!r}")
+    return value * 1000 if value else None
+
+
+def announce(sdp: str, bits: int | None) -> str:
+    """Our description with the most that the peer is to send of a picture, in the place RFC 8866, section 5 names."""
+    if bits is None:
+        return sdp
+    return re.sub(r"^(m=video [1-9].*\r\n(?:[ic]=.*\r\n)*)", rf"\1b=AS:{bits // 1000}\r\n", sdp, flags=re.MULTILINE)
+
+
+def told(sdp: str) -> dict[MediaKind, int]:
+    """The least that a description's sections name in `b=AS` and `b=TIAS`, in bit/s; 0 and nonsense do not count."""
+    found: dict[MediaKind, int] = {}
+    for section in rtc_sdp.parse(sdp).sections:
+        lines = (re.fullmatch(r"b=(AS|TIAS):(\d{1,10})", line) for line in section.lines)
+        named = [int(line[2]) * UNITS[line[1]] for line in lines if line]
+        usable = [bits for bits in named if 0 < bits <= MAX_BANDWIDTH * 1000]
+        if usable:
+            found[MediaKind(section.kind)] = min(usable)
+    return found
+
+
+class SendLimits:
+    """What one peer is sent at most: the smaller of its limit and ours, for each kind."""
+
+    def __init__(self, bandwidth: int | None) -> None:
+        """Our limit on video, in kbit/s."""
+        self._ours: dict[MediaKind, int | None] = {MediaKind.VIDEO: check_bandwidth(bandwidth)}
+        self._theirs: Mapping[MediaKind, int] = {}
+        self._senders: dict[MediaKind, LimitedSender] = {}
+
+    @property
+    def announced(self) -> int | None:
+        """Our limit on video, in bit/s."""
+        return self._ours.get(MediaKind.VIDEO)
+
+    def hold(self, kind: MediaKind, sender: RTCRtpSender) -> None:
+        """Hold it to the limits, whatever they become; before it sends anything."""
+        self._senders[kind] = LimitedSender(sender)
+        self._apply()
+
+    def limit(self, kind: MediaKind, bandwidth: int | None) -> None:
+        """Replace our limit, in kbit/s.
+
+        Raises:
+            InvalidArgument: it is negative or too large.
+        """
+        self._ours[kind] = check_bandwidth(bandwidth)
+        self._apply()
+
+    def obey(self, sdp: str) -> None:
+        """Replace the peer's limits by those that its description names."""
+        self._theirs = told(sdp)
+        self._apply()
+
+    def _apply(self) -> None:
+        for kind, sender in self._senders.items():
+            named = [bits for bits in (self._ours.get(kind), self._theirs.get(kind)) if bits is not None]
+            sender.limit = max(min(named), FLOOR[kind]) if named else None
+
+
+class LimitedSender:
+    """Puts one sender's encoder behind one that keeps to the limit."""
+
+    def __init__(self, sender: RTCRtpSender) -> None:
+        self.limit: int | None = None
+        """Bits per second; it may change at any time."""
+        self._sender = sender
+        self._encode = sender._next_encoded_frame
+        sender._next_encoded_frame = self._next  # type: ignore[method-assign]  # the only place there is; see below
+
+    async def _next(self, codec: RTCRtpCodecParameters) -> RTCEncodedFrame | None:
+        if getattr(self._sender, _ENCODER) is None:
+            setattr(self._sender, _ENCODER, self._limited(get_encoder(codec)))
+        return await self._encode(codec)
+
+    def _limited(self, encoder: Encoder) -> Encoder:
+        match encoder:
+            case Vp8Encoder() | H264Encoder():
+                return LimitedVideo(encoder, self)
+            case OpusEncoder():
+                return LimitedOpus(encoder, self)
+            case _:
+                return encoder  # the old telephone codecs have one bit rate each
+
+
+class LimitedVideo(Encoder):
+    """Encodes pictures within the limit: of less quality, and if that does not do, fewer."""
+
+    def __init__(self, encoder: Vp8Encoder | H264Encoder, sender: LimitedSender) -> None:
+        self.target_bitrate = encoder.target_bitrate
+        """Bits per second that the peer's estimates allow (REMB); aiortc sets it."""
+        self._encoder = encoder
+        self._sender = sender
+        self._budget = Budget()
+        self._complete = False
+
+    def encode(self, frame: Frame, force_keyframe: bool = False) -> tuple[list[bytes], int]:
+        """The packets of one frame; none if there are no bits left for it. Called in a thread of aiortc's."""
+        limit = self._sender.limit
+        self._aim(limit)
+        self._complete = self._complete or force_keyframe
+        if not self._budget.affords(frame.time or 0.0, limit):
+            return [], 0
+        payloads, timestamp = self._encoder.encode(frame, self._complete)
+        self._complete = False
+        self._budget.spend(8 * sum(map(len, payloads)))
+        return payloads, timestamp
+
+    def pack(self, packet: Packet[Stream]) -> tuple[list[bytes], int]:
+        """Packets of what is encoded already."""
+        return self._encoder.pack(packet)
+
+    def _aim(self, limit: int | None) -> None:
+        encoder = self._encoder
+        encoder.target_bitrate = self.target_bitrate  # brings it into aiortc's range
+        if limit is None:
+            return
+        aim = round(limit * AIM)
+        if encoder.target_bitrate > aim:
+            setattr(encoder, _TARGETS[type(encoder)], aim)
+        if encoder.codec is not None and (encoder.codec.bit_rate or 0) > limit:
+            encoder.codec = None  # aiortc leaves it as it is for changes below a tenth
+
+
+class Budget:
+    """Counts what is sent against a limit, in the frames' own time: a leaky bucket (ITU-T I.371)."""
+
+    def __init__(self) -> None:
+        self._spent = 0.0
+        """Bits that the limit did not yet make up for."""
+        self._at: float | None = None
+
+    def affords(self, at: float, limit: int | None) -> bool:
+        """Whether a frame may be sent now, in seconds."""
+        elapsed = 0.0 if self._at is None else max(0.0, at - self._at)
+        self._at = at
+        if limit is None:
+            self._spent = 0.0
+            return True
+        self._spent = max(0.0, self._spent - limit * elapsed)
+        return self._spent <= limit * BURST
+
+    def spend(self, bits: int) -> None:
+        """They are sent."""
+        self._spent += bits
+
+
+class LimitedOpus(Encoder):
+    """Encodes sound within the limit."""
+
+    def __init__(self, encoder: OpusEncoder, sender: LimitedSender) -> None:
+        self._encoder = encoder
+        self._sender = sender
+        self._bitrate = OPUS_BITRATE
+
+    def encode(self, frame: Frame, force_keyframe: bool = False) -> tuple[list[bytes], int]:
+        """The packets of one frame. Called in a thread of aiortc's."""
+        bitrate = min(self._sender.limit or OPUS_BITRATE, OPUS_BITRATE)
+        if bitrate != self._bitrate:
+            self._bitrate = bitrate
+            self._encoder.codec = OpusEncoder().codec  # the bit rate of one that is open cannot be changed
+            self._encoder.codec.bit_rate = bitrate
+            self._encoder.codec.options = {"application": "voip", "vbr": "constrained"}
+        return self._encoder.encode(frame, force_keyframe)
+
+    def pack(self, packet: Packet[Stream]) -> tuple[list[bytes], int]:
+        """Packets of what is encoded already."""
+        return self._encoder.pack(packet)
+
+
+# aiortc has no setting for bit rates. A release that encodes otherwise must be noticed here and at once, not by a
+# peer that is flooded.
+_ENCODER = "_RTCRtpSender__encoder"
+_TARGETS = {Vp8Encoder: "_Vp8Encoder__target_bitrate", H264Encoder: "_H264Encoder__target_bitrate"}
+if (
+    list(inspect.signature(RTCRtpSender._next_encoded_frame).parameters) != ["self", "codec"]
+    or _ENCODER not in RTCRtpSender._next_encoded_frame.__code__.co_names
+    or any(name not in encoder.__init__.__code__.co_names for encoder, name in _TARGETS.items())
+):
+    raise ImportError("aiortc encodes otherwise than in aiortc 1.16: bit rates cannot be limited")

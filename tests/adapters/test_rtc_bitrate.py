@@ -1,0 +1,271 @@
+"""Limits of the bit rate: what an SDP says of them, and what is really sent."""
+
+from __future__ import annotations
+
+import asyncio
+import fractions
+import itertools
+import re
+import time
+from collections.abc import Callable, Iterable
+
+import av
+import numpy as np
+import pytest
+
+from qbcall.adapters.rtc_bitrate import MAX_BANDWIDTH, announce, check_bandwidth, told
+from qbcall.adapters.rtc_peer import PeerConnection
+from qbcall.core.model import CallMedia, Description, MediaKind
+from qbcall.errors import InvalidArgument
+from qbcall.media.frames import Frame
+from tests.adapters.rtc_offers import VIDEO_OFFER, sections
+from tests.adapters.rtc_room import LOOPBACK, run
+
+AUDIO, VIDEO = MediaKind.AUDIO, MediaKind.VIDEO
+RATE = 15
+"""Pictures per second, by their time stamps."""
+SPEED = 5
+"""Seconds of pictures that are sent in a second: the limit counts their time, not that of the clock."""
+WRAP = 2**32
+"""RTP time stamps begin anywhere (RFC 3550, section 5.1)."""
+
+
+class NoiseFeed:
+    """Pictures of 320x240 that no codec finds easy."""
+
+    def __init__(self) -> None:
+        self._random = np.random.default_rng(1)
+        self._count = itertools.count()
+        self._loop = asyncio.get_running_loop()
+        self._start = self._loop.time()
+
+    async def recv(self) -> Frame:
+        number = next(self._count)
+        due = asyncio.Event()
+        timer = self._loop.call_at(self._start + number / RATE / SPEED, due.set)
+        try:
+            await due.wait()
+        finally:
+            timer.cancel()
+        return noise(self._random, number)
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+def noise(random: np.random.Generator, number: int, depth: int = 60) -> av.VideoFrame:
+    """Picture number so and so; `depth`: 256 is the whole range."""
+    pixels = random.integers((256 - depth) // 2, (256 + depth) // 2, (240, 320, 3), dtype=np.uint8)
+    picture = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+    picture.pts, picture.time_base = number * 90_000 // RATE, fractions.Fraction(1, 90_000)
+    return picture
+
+
+class NoiseLocal:
+    """Sends pictures only."""
+
+    audio = None
+
+    @property
+    def video(self) -> NoiseLocal:
+        return self
+
+    def subscribe(self) -> NoiseFeed:
+        return NoiseFeed()
+
+
+class Side:
+    """One end of a connection. It notes what came in with each picture, and is told the rest."""
+
+    def __init__(self, *, sends: bool, bandwidth: int | None = None) -> None:
+        self.seen: list[tuple[int, int]] = []
+        """Time stamp of each picture, and the bytes up to it."""
+        self._news = asyncio.Event()
+        local = NoiseLocal() if sends else None
+        self.connection = PeerConnection(LOOPBACK, local, self._take, self, time.monotonic, bandwidth=bandwidth)
+
+    def checking(self) -> None:
+        """See `rtc_peer.Tell`."""
+
+    def connected(self, kinds: Iterable[MediaKind]) -> None:
+        """See `rtc_peer.Tell`."""
+
+    def failed(self) -> None:
+        """See `rtc_peer.Tell`."""
+
+    def _take(self, frame: Frame) -> None:
+        received = self.connection.measure(keep=False).received[VIDEO]
+        assert frame.pts is not None
+        assert received.bytes is not None
+        self.seen.append((frame.pts, received.bytes))
+        self._news.set()
+
+    async def rate(self) -> float:
+        """Bits per second of 3 s of pictures, from 1 s after now on."""
+        seconds: Callable[[int], float] = lambda start: ((self.seen[-1][0] - start) % WRAP) / 90_000  # noqa: E731
+        first = len(self.seen)
+        await self._until(lambda: len(self.seen) > first and seconds(self.seen[first][0]) >= 1)
+        start, before = self.seen[-1]
+        await self._until(lambda: seconds(start) >= 3)
+        return 8 * (self.seen[-1][1] - before) / seconds(start)
+
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        while not holds():
+            self._news.clear()
+            await self._news.wait()
+
+
+Edit = Callable[[str], str]
+
+
+def unchanged(sdp: str) -> str:
+    return sdp
+
+
+def limited(line: str) -> Edit:
+    """Inserts it as the QuickBlox SDK does: ended by LF."""
+    return lambda sdp: re.sub(r"(m=video.*\r\n(?:c=.*\r\n)?)", rf"\1{line}\n", sdp)
+
+
+async def connect(a: Side, b: Side, offered: Edit = unchanged, answered: Edit = unchanged) -> None:
+    offer = await a.connection.offer(CallMedia.VIDEO)
+    answer = await b.connection.answer(CallMedia.VIDEO, Description(offered(offer.sdp)))
+    await a.connection.apply(Description(answered(answer.sdp)))
+
+
+def measured(
+    *, caller: int | None = None, callee: int | None = None, offered: Edit = unchanged, answered: Edit = unchanged
+) -> tuple[float, float]:
+    """Bits per second from caller to callee and back, with these limits of theirs."""
+    rates: list[float] = []
+
+    async def play() -> None:
+        a, b = Side(sends=True, bandwidth=caller), Side(sends=True, bandwidth=callee)
+        try:
+            await connect(a, b, offered, answered)
+            rates.extend(await asyncio.gather(b.rate(), a.rate()))
+        finally:
+            await a.connection.close()
+            await b.connection.close()
+
+    run(play)
+    return rates[0], rates[1]
+
+
+def is_limited(rate: float) -> bool:
+    """To 150 kbit/s, which is below the least that aiortc would send."""
+    return 75_000 < rate < 157_500
+
+
+def test_without_a_limit_much_is_sent() -> None:
+    """Else the other tests show nothing."""
+    assert min(measured()) > 300_000
+
+
+@pytest.mark.parametrize("role", ["caller", "callee"])
+def test_limit_of_either_side_holds_in_both_directions(role: str) -> None:
+    """Its own pictures, and by `b=AS` the peer's."""
+    there, back = measured(caller=150) if role == "caller" else measured(callee=150)
+    assert is_limited(there)
+    assert is_limited(back)
+
+
+@pytest.mark.parametrize("line", ["b=AS:150", "b=TIAS:150000"])
+def test_limit_in_the_peers_description_holds_for_what_it_is_sent(line: str) -> None:
+    there, back = measured(answered=limited(line))
+    assert is_limited(there)
+    assert back > 300_000
+    there, back = measured(offered=limited(line))
+    assert there > 300_000
+    assert is_limited(back)
+
+
+def test_smaller_limit_holds() -> None:
+    there, _ = measured(caller=800, answered=limited("b=AS:150"))
+    assert is_limited(there)
+
+
+def test_limit_of_a_running_connection_comes_and_goes() -> None:
+    """Hook for QB-146."""
+    rates: list[float] = []
+
+    async def play() -> None:
+        a, b = Side(sends=True), Side(sends=False)
+        try:
+            await connect(a, b)
+            rates.append(await b.rate())
+            a.connection.limit(VIDEO, 150)
+            rates.append(await b.rate())
+            a.connection.limit(VIDEO, None)
+            rates.append(await b.rate())
+        finally:
+            await a.connection.close()
+            await b.connection.close()
+
+    run(play)
+    before, during, after = rates
+    assert is_limited(during)
+    assert min(before, after) > 300_000
+
+
+# -- what an SDP says ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("b=AS:256", 256_000),
+        ("b=TIAS:262144", 262_144),
+        ("b=AS:256\nb=TIAS:100000", 100_000),
+        ("b=TIAS:900000\nb=AS:256", 256_000),
+        ("b=AS:0", None),
+        ("b=AS:0\nb=AS:300", 300_000),
+        ("b=AS:-1", None),
+        ("b=AS:many", None),
+        ("b=AS:", None),
+        ("b=AS:1.5", None),
+        ("b=AS:²", None),
+        ("b=AS:1000001", None),
+        ("b=AS:9999999999", None),
+        ("b=AS:" + "9" * 500, None),
+        ("b=CT:256", None),
+        ("b=RR:0", None),
+    ],
+)
+def test_limit_in_a_section_is_read(lines: str, expected: int | None) -> None:
+    head, audio, video = sections(VIDEO_OFFER)
+    assert told(head + audio + limited(lines)(video)).get(VIDEO) == expected
+
+
+def test_limits_are_of_their_own_sections() -> None:
+    head, audio, video = sections(VIDEO_OFFER)
+    assert told(head + audio + "b=AS:30\n" + video + "b=AS:256\n") == {AUDIO: 30_000, VIDEO: 256_000}
+    assert told(head + "b=AS:256\r\n" + audio + video) == {}
+
+
+def test_our_limit_is_written_after_connection_and_title() -> None:
+    """RFC 8866, section 5 names the order; the SDK looks for it there. Rejected sections get none."""
+    sdp = "v=0\r\nm=audio 9 A 0\r\nc=x\r\nm=video 9 A 0\r\ni=y\r\nc=x\r\na=z\r\nm=video 0 A 0\r\nc=x\r\n"
+    assert announce(sdp, 256_000) == sdp.replace("c=x\r\na=z", "c=x\r\nb=AS:256\r\na=z")
+    assert announce(sdp, None) == sdp
+
+
+@pytest.mark.parametrize(("bandwidth", "lines"), [(256, ["b=AS:256"]), (0, []), (None, [])])
+def test_offer_and_answer_tell_our_limit(bandwidth: int | None, lines: list[str]) -> None:
+    async def play() -> None:
+        a, b = (Side(sends=True, bandwidth=bandwidth) for _ in range(2))
+        offer = await a.connection.offer(CallMedia.VIDEO)
+        answer = await b.connection.answer(CallMedia.VIDEO, offer)
+        for one in (offer, answer):
+            assert re.findall(r"^b=.*(?=\r\n)", one.sdp, flags=re.MULTILINE) == lines
+            assert re.findall(r"m=video .*\r\nc=.*\r\n(b=.*)\r\na=", one.sdp) == lines
+        await a.connection.close()
+        await b.connection.close()
+
+    run(play)
+
+
+@pytest.mark.parametrize("value", [-1, MAX_BANDWIDTH + 1])
+def test_limit_that_is_none_is_refused(value: int) -> None:
+    with pytest.raises(InvalidArgument, match=f"bandwidth must be 0 .* to {MAX_BANDWIDTH} kbit/s, not {value}"):
+        check_bandwidth(value)
