@@ -19,9 +19,9 @@ PREFIX = "data:image/png;base64,"
 
 
 @lru_cache(maxsize=8)
-def card_urls(name: str) -> tuple[str, ...]:
+def card_urls(name: str, format: VideoFormat = FORMAT) -> tuple[str, ...]:
     """Cards of a participant, counted from 0, as data URLs; their time stamps mean nothing."""
-    return tuple(_url(draw(FORMAT, name, counter, 0)) for counter in range(CARDS))
+    return tuple(_url(draw(format, name, counter, 0)) for counter in range(CARDS))
 
 
 def _url(frame: av.VideoFrame) -> str:

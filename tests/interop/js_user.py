@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
+from qbcall.media.frames import VideoFormat
 from qbcall.media.tone import pitch_of
-from tests.interop.cards import card_of, card_urls
+from tests.interop.cards import FORMAT, card_of, card_urls
 from tests.interop.heard import Heard
 from tests.interop.wire import Signal, signal_of
 
@@ -99,9 +100,7 @@ class JsUser:
         await page.expose_binding("tell", lambda source, event: self.heard.add(JsEvent(**event)))
         await page.goto(address)
         if cards:
-            await page.evaluate(
-                "([urls, hertz]) => agent.wear(urls, hertz)", [card_urls(self.name), pitch_of(self.name)]
-            )
+            await self.add_camera(self.name)
         await page.evaluate("(words) => agent.connect(...words)", [user, password, dict(config)])
         return self
 
@@ -138,6 +137,24 @@ class JsUser:
     async def mute(self, kind: str, on: bool = True, session: str = "") -> None:
         """Mute `audio` or `video`, or not any more."""
         await self._do("mute" if on else "unmute", kind, session)
+
+    async def add_camera(self, name: str, device: str = "", format: VideoFormat = FORMAT) -> None:
+        """One more camera, and a microphone with it: they give the test cards and the tone of a name.
+
+        Args:
+            name: on the cards.
+            device: how it is called; empty: the one that is used at first.
+            format: its size.
+        """
+        await self._do("wear", card_urls(name, format), pitch_of(name), device)
+
+    async def change_camera(self, device: str) -> None:
+        """Use the camera and the microphone of that name."""
+        await self._do("change", device)
+
+    async def share_screen(self, device: str) -> None:
+        """Show the picture of that camera as a screen, and keep the microphone."""
+        await self._do("share", device)
 
     async def leave(self) -> None:
         """Stop all sessions that live."""

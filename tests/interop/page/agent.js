@@ -10,6 +10,7 @@ const agent = (() => {
   const sessions = new Map();
   const screens = new Map();
   const ears = new Map();
+  const outfits = new Map();
   let sound = null;
   let latest = null;
 
@@ -68,7 +69,7 @@ const agent = (() => {
   }
 
   function capture(one) {
-    const video = one.callType === QB.webrtc.CallType.VIDEO ? SIZE : false;
+    const video = one.callType === QB.webrtc.CallType.VIDEO ? { ...SIZE } : false;
     return new Promise((done, fail) => {
       one.getUserMedia({ audio: true, video }, (error, stream) => (error ? fail(error) : done(stream)));
     });
@@ -177,7 +178,7 @@ const agent = (() => {
 
   // -- what the user shows and says, instead of a camera and a microphone ---------------------------------------------
 
-  async function wear(urls, hertz) {
+  async function wear(urls, hertz, device) {
     const cards = await Promise.all(urls.map(async (url) => {
       const card = new Image();
       card.src = url;
@@ -185,7 +186,7 @@ const agent = (() => {
       return card;
     }));
     const paper = document.createElement('canvas');
-    Object.assign(paper, SIZE);
+    Object.assign(paper, { width: cards[0].naturalWidth, height: cards[0].naturalHeight });
     const pen = paper.getContext('2d');
     let next = 0;
     setInterval(() => pen.drawImage(cards[next++ % cards.length], 0, 0), 1000 / FPS);
@@ -195,16 +196,34 @@ const agent = (() => {
     level.gain.value = 0.25;
     voice.connect(level);
     voice.start();
-    navigator.mediaDevices.getUserMedia = async (wanted) => {
-      const tracks = [];
-      if (wanted.audio) {
-        const mouth = context().createMediaStreamDestination();
-        level.connect(mouth);
-        tracks.push(...mouth.stream.getAudioTracks());
-      }
-      if (wanted.video) tracks.push(...paper.captureStream(FPS).getVideoTracks());
-      return new MediaStream(tracks);
-    };
+    outfits.set(device || '', { paper, level });
+    navigator.mediaDevices.getUserMedia = async (wanted) => dressed(wanted);
+  }
+
+  function dressed(wanted) {
+    const { paper, level } = outfits.get((wanted.video && wanted.video.deviceId) || '');
+    const tracks = [];
+    if (wanted.audio) {
+      const mouth = context().createMediaStreamDestination();
+      level.connect(mouth);
+      tracks.push(...mouth.stream.getAudioTracks());
+    }
+    if (wanted.video) tracks.push(...paper.captureStream(FPS).getVideoTracks());
+    return new MediaStream(tracks);
+  }
+
+  const change = (device, id) => new Promise((done, fail) => {
+    session(id).switchMediaTracks({ video: device }, (error) => (error ? fail(error) : done()));
+  });
+
+  // The SDK has no screen share of its own: applications hand it a stream with the present microphone and the screen.
+  async function share(device, id) {
+    const one = session(id);
+    const microphone = one.localStream.clone().getAudioTracks();
+    const screen = dressed({ video: { deviceId: device } }).getVideoTracks();
+    const stream = new MediaStream([...microphone, ...screen]);
+    await one._replaceTracks(stream);
+    one.localStream = stream;
   }
 
   return {
@@ -217,6 +236,8 @@ const agent = (() => {
     seen,
     until,
     wear,
+    change,
+    share,
     session,
     reject: (info, id) => session(id).reject(info),
     stop: (info, id) => session(id).stop(info),
