@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Self
 from qbcall import Call, CallMedia, Config
 from qbcall.devserver import DevServer
 from tests.interop import sdk
+from tests.interop.island import Island
 from tests.interop.js_user import PATIENCE, JsUser, local_part
+from tests.interop.own_browser import OwnBrowser
 from tests.interop.py_user import PyUser, settings
 from tests.interop.table import Row
 
@@ -54,6 +56,7 @@ class Premises:
     def __init__(self) -> None:
         self.server = DevServer(accounts=[local_part(user) for user in (*USERS, STRANGER)])
         self._stack = AsyncExitStack()
+        self._playwright: Playwright | None = None
         self._browser: Browser | None = None
 
     async def __aenter__(self) -> Self:
@@ -61,7 +64,9 @@ class Premises:
 
         try:
             await self._stack.enter_async_context(self.server)
-            self._browser = await self._launch(await self._stack.enter_async_context(async_playwright()))
+            self._playwright = await self._stack.enter_async_context(async_playwright())
+            self._browser = await self.launch(chromium() or "")
+            self._stack.push_async_callback(self._browser.close)
         except BaseException:
             await self._stack.aclose()
             raise
@@ -78,10 +83,10 @@ class Premises:
         assert self._browser is not None, "entered"
         return self._browser
 
-    async def _launch(self, playwright: Playwright) -> Browser:
-        browser = await playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
-        self._stack.push_async_callback(browser.close)
-        return browser
+    async def launch(self, program: str, *flags: str) -> Browser:
+        """Start one more browser; whoever asked for it closes it."""
+        assert self._playwright is not None, "entered"
+        return await self._playwright.chromium.launch(executable_path=program, args=[*FLAGS, *flags])
 
 
 class Room:
@@ -106,15 +111,25 @@ class Room:
         await self._clients.aclose()
         await self._contexts.aclose()
 
-    async def js(self, user: int, *, cards: bool = True, **webrtc: object) -> JsUser:
+    async def browser(self, island: Island | None = None) -> OwnBrowser:
+        """A browser for one user, for as long as the scenario lasts."""
+        http = (self.server.host, self.server.http_port)
+        return await OwnBrowser.open(self._contexts, self.premises.launch, chromium() or "", http, island)
+
+    async def js(
+        self, user: int, *, cards: bool = True, browser: OwnBrowser | None = None, **webrtc: object
+    ) -> JsUser:
         """A user of the SDK, online, in a browser context of its own.
 
         Args:
             user: number of the account.
             cards: whether it shows test cards; else Chromium's own fake camera.
+            browser: if not the one that all share.
             webrtc: more of `QB.init`'s `webrtc`, e.g. `dialingTimeInterval=1`.
         """
-        context = await self.premises.browser.new_context(permissions=["camera", "microphone"])
+        host, port = (browser.host, browser.port) if browser else (self.server.host, self.server.http_port)
+        shared = browser.browser if browser else self.premises.browser
+        context = await shared.new_context(permissions=["camera", "microphone"])
         self._contexts.push_async_callback(context.close)
         await context.route(f"{ORIGIN}/**", _serve)
         one = await JsUser.open(
@@ -122,7 +137,7 @@ class Room:
             user,
             password=self.server.accounts[local_part(user)],
             address=f"{ORIGIN}/index.html",
-            config=self._init(webrtc),
+            config=self._init(f"ws://{host}:{port}/xmpp-websocket", webrtc),
             cards=cards,
         )
         self.browsers.append(one)
@@ -177,14 +192,12 @@ class Room:
             await one.expect("stop", session=call.id, timeout=timeout)
             await call.ended()
             assert one.errors == [], f"{one.user}: exceptions in the page"
+        self.browsers.clear()
 
-    def _init(self, webrtc: Mapping[str, object]) -> dict[str, object]:
+    def _init(self, websocket: str, webrtc: Mapping[str, object]) -> dict[str, object]:
         return {
             "endpoints": {"api": "127.0.0.1", "chat": self.server.domain},
-            "chatProtocol": {
-                "active": 2,
-                "websocket": f"ws://{self.server.host}:{self.server.http_port}/xmpp-websocket",
-            },
+            "chatProtocol": {"active": 2, "websocket": websocket},
             "streamManagement": {"enable": False},
             "debug": {"mode": 0},
             "webrtc": {"iceServers": [], **webrtc},

@@ -1,0 +1,126 @@
+"""A network of its own for a browser, whose path to this machine can be cut without a word to either side.
+
+Linux network namespaces and a pair of virtual Ethernet cards (`ip-netns(8)`, `veth(4)`). The chat goes over IPv6,
+media over IPv4. A cut gives both ends a wrong hardware address of the other: packets leave, nobody takes them, and no
+interface changes its state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import stat
+import tempfile
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+NAME = "qbcall-test"
+HERE, THERE = "qbcall0", "qbcall1"
+"""The two cards: in this machine's network, in the island's."""
+V4_HERE, V4_THERE = "10.213.77.1", "10.213.77.2"
+V6_HERE, V6_THERE = "fd77:7162:6361::1", "fd77:7162:6361::2"
+MAC_HERE, MAC_THERE, NOBODY = "02:71:62:00:00:01", "02:71:62:00:00:02", "02:71:62:00:00:99"
+
+
+def unavailable() -> str:
+    """Why there can be no island on this machine; empty: there can."""
+    if shutil.which("ip") is None:
+        return "ip is not installed: apt-get install iproute2"
+    if os.geteuid() != 0:
+        return "making a network namespace needs root"
+    return ""
+
+
+async def ip(*words: str, check: bool = True) -> None:
+    """Run `ip`.
+
+    Raises:
+        OSError: it failed.
+    """
+    process = await asyncio.create_subprocess_exec("ip", *words, stderr=asyncio.subprocess.PIPE)
+    _, said = await process.communicate()
+    if check and process.returncode:
+        raise OSError(f"ip {' '.join(words)}: {said.decode().strip()}")
+
+
+class Island:
+    """A network that has one neighbour: this machine."""
+
+    def __init__(self) -> None:
+        self._stack = AsyncExitStack()
+        self._folder = ""
+
+    async def __aenter__(self) -> Self:
+        self._folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="qbcall-island-"))
+        await self._remove()
+        self._stack.push_async_callback(self._remove)
+        await ip("netns", "add", NAME)
+        await ip(
+            *("link", "add", HERE, "address", MAC_HERE, "type", "veth"),
+            *("peer", "name", THERE, "address", MAC_THERE, "netns", NAME),
+        )
+        await ip("-n", NAME, "link", "set", "lo", "up")
+        for where, card, v4, v6 in ((), HERE, V4_HERE, V6_HERE), (("-n", NAME), THERE, V4_THERE, V6_THERE):
+            await ip(*where, "address", "add", f"{v4}/30", "dev", card)
+            await ip(*where, "address", "add", f"{v6}/64", "dev", card, "nodad")
+            await ip(*where, "link", "set", card, "up")
+        await self.heal()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    def program(self, command: str) -> Path:
+        """A program that runs `command` in the island, with the words that it is given."""
+        path = Path(self._folder) / "run"
+        path.write_text(f'#!/bin/sh\nexec ip netns exec {NAME} {command} "$@"\n')
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        return path
+
+    async def cut(self) -> None:
+        """From now on no packet of media arrives, in neither direction; the chat goes on."""
+        await self._neighbours(NOBODY, NOBODY)
+
+    async def heal(self) -> None:
+        """Packets arrive again."""
+        await self._neighbours(MAC_HERE, MAC_THERE)
+
+    async def forward(self, port: int) -> int:
+        """Let the island reach a TCP port of 127.0.0.1; the port at `V6_HERE` is given back."""
+        server = await asyncio.start_server(lambda reader, writer: _join(reader, writer, port), V6_HERE, 0)
+        await self._stack.enter_async_context(server)
+        found: int = server.sockets[0].getsockname()[1]
+        return found
+
+    async def _neighbours(self, here: str, there: str) -> None:
+        await ip("neigh", "replace", V4_THERE, "lladdr", there, "dev", HERE, "nud", "permanent")
+        await ip("-n", NAME, "neigh", "replace", V4_HERE, "lladdr", here, "dev", THERE, "nud", "permanent")
+
+    async def _remove(self) -> None:
+        await ip("netns", "delete", NAME, check=False)
+        await ip("link", "delete", HERE, check=False)
+
+
+async def _join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
+    """Pass everything on, both ways, until one end closes."""
+    far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
+    ways = [asyncio.ensure_future(_pass(*way)) for way in ((reader, far_writer), (far_reader, writer))]
+    try:
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for way in ways:
+            way.cancel()
+        await asyncio.wait(ways)
+        for end in (writer, far_writer):
+            end.close()
+
+
+async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
