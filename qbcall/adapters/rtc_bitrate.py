@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Mapping
+from typing import Protocol
 
 from aiortc import RTCRtpCodecParameters, RTCRtpSender
 from aiortc.codecs import get_encoder
@@ -109,6 +110,14 @@ class SendLimits:
             sender.limit = max(min(named), FLOOR[kind]) if named else None
 
 
+class Limit(Protocol):
+    """What an encoder keeps to."""
+
+    @property
+    def limit(self) -> int | None:
+        """Bits per second; it may change at any time. None: no limit."""
+
+
 class LimitedSender:
     """Puts one sender's encoder behind one that keeps to the limit."""
 
@@ -137,17 +146,17 @@ class LimitedSender:
 class LimitedVideo(Encoder):
     """Encodes pictures within the limit: of less quality, and if that does not do, fewer."""
 
-    def __init__(self, encoder: Vp8Encoder | H264Encoder, sender: LimitedSender) -> None:
+    def __init__(self, encoder: Vp8Encoder | H264Encoder, limit: Limit) -> None:
         self.target_bitrate = encoder.target_bitrate
         """Bits per second that the peer's estimates allow (REMB); aiortc sets it."""
         self._encoder = encoder
-        self._sender = sender
+        self._limit = limit
         self._budget = Budget()
         self._complete = False
 
     def encode(self, frame: Frame, force_keyframe: bool = False) -> tuple[list[bytes], int]:
         """The packets of one frame; none if there are no bits left for it. Called in a thread of aiortc's."""
-        limit = self._sender.limit
+        limit = self._limit.limit
         self._aim(limit)
         self._complete = self._complete or force_keyframe
         if not self._budget.affords(frame.time or 0.0, limit):
@@ -199,14 +208,14 @@ class Budget:
 class LimitedOpus(Encoder):
     """Encodes sound within the limit."""
 
-    def __init__(self, encoder: OpusEncoder, sender: LimitedSender) -> None:
+    def __init__(self, encoder: OpusEncoder, limit: Limit) -> None:
         self._encoder = encoder
-        self._sender = sender
+        self._limit = limit
         self._bitrate = OPUS_BITRATE
 
     def encode(self, frame: Frame, force_keyframe: bool = False) -> tuple[list[bytes], int]:
         """The packets of one frame. Called in a thread of aiortc's."""
-        bitrate = min(self._sender.limit or OPUS_BITRATE, OPUS_BITRATE)
+        bitrate = min(self._limit.limit or OPUS_BITRATE, OPUS_BITRATE)
         if bitrate != self._bitrate:
             self._bitrate = bitrate
             self._encoder.codec = OpusEncoder().codec  # the bit rate of one that is open cannot be changed
