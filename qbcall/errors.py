@@ -151,7 +151,7 @@ class NoAnswer(CallFailed):
 
 
 class Cancelled(CallFailed):
-    """The caller hung up before this side accepted."""
+    """The caller hung up, or another device of this user took the call, before this side accepted."""
 
 
 class MediaFailed(CallFailed):

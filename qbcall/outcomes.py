@@ -19,6 +19,7 @@ FAILURES: dict[EndReason, tuple[type[CallFailed], str]] = {
     EndReason.BUSY: (Busy, "the user is busy"),
     EndReason.NO_ANSWER: (NoAnswer, "nobody answered"),
     EndReason.MISSED: (NoAnswer, "the call was not answered here"),
+    EndReason.ELSEWHERE: (Cancelled, "another device of this user accepted or rejected the call"),
     EndReason.CANCELLED: (Cancelled, "the caller hung up before the call was accepted"),
     EndReason.MEDIA_FAILED: (MediaFailed, "media could not be established"),
     EndReason.DISCONNECT_TIMEOUT: (CallLost, "the connection was lost and did not come back"),

@@ -90,6 +90,7 @@ OUTCOMES: dict[tuple[EndReason, bool], Outcome] = {
     (EndReason.BUSY, False): Outcome.BUSY,
     (EndReason.NO_ANSWER, False): Outcome.NO_ANSWER,
     (EndReason.MISSED, False): Outcome.MISSED,
+    (EndReason.ELSEWHERE, False): Outcome.MISSED,
     (EndReason.MEDIA_FAILED, False): Outcome.MEDIA_FAILED,
     (EndReason.DISCONNECT_TIMEOUT, False): Outcome.LOST,
     (EndReason.DISCONNECT_TIMEOUT, True): Outcome.LOST,

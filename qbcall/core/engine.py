@@ -73,6 +73,7 @@ class Engine:
         self._ended: OrderedDict[CallId, tuple[CallHead, Signal | None]] = OrderedDict()
         self._effects: list[Effect] = []
         self._now = 0.0
+        self._device: Device | None = None
 
     def handle(self, what: Input, now: float) -> list[Effect]:
         """Take one input in.
@@ -163,6 +164,8 @@ class Engine:
 
     def _hear_link(self, what: GoOnline | LinkUp | LinkBroke) -> None:
         state = self.link.region.state.value
+        if isinstance(what, LinkUp):
+            self._device = what.device
         if self.link.region.feed(what):
             return
         if isinstance(what, GoOnline):
@@ -172,6 +175,8 @@ class Engine:
     # -- signals -----------------------------------------------------------------------------------------------------
 
     def _arrived(self, what: Arrived) -> None:
+        if what.device == self._device:
+            return  # said to all devices of this user; it comes back to this one too
         signal = what.signal
         session = self.sessions.get(signal.call)
         if session is not None:

@@ -123,6 +123,8 @@ class EndReason(enum.Enum):
     """The other side did not answer within the answer interval."""
     MISSED = "missed"
     """This side did not answer within the answer interval."""
+    ELSEWHERE = "elsewhere"
+    """Another device of this user accepted or rejected it."""
     MEDIA_FAILED = "media_failed"
     """Accepted, but media could not be established."""
     DISCONNECT_TIMEOUT = "disconnect_timeout"

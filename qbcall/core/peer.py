@@ -387,8 +387,8 @@ class Peer:
         self.end_reason = EndReason.HUNG_UP
 
     def miss(self, what: Abandon) -> None:
-        """This user did not answer; the caller has a timer of their own."""
-        self.end_reason = EndReason.MISSED
+        """Nobody answered on this device; the caller has a timer of their own."""
+        self.end_reason = what.reason
 
     def fail(self, what: IceFailed | MediaBroke | ConnectDue) -> None:
         """Media cannot be established."""

@@ -10,6 +10,7 @@ from qbcall.core.effects import (
 )
 from qbcall.core.model import (
     CallHead,
+    EndReason,
     Info,
     User,
 )
@@ -34,7 +35,9 @@ class Merge:
 
 @dataclass(frozen=True, slots=True)
 class Abandon:
-    """The call ends here without a word."""
+    """The call ends here without a word to the others."""
+
+    reason: EndReason
 
 
 @dataclass(frozen=True, slots=True)

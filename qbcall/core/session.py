@@ -23,7 +23,7 @@ from qbcall.core.peer import Peer
 from qbcall.core.policy import Policy
 from qbcall.core.reconnection import Reconnection
 from qbcall.core.room import Abandon, Merge, Ring, Settle
-from qbcall.core.signals import Decline, End, Invite, Signal
+from qbcall.core.signals import Accept, Decline, End, Invite, Signal
 from qbcall.errors import InvalidState
 
 Command = StartCall | AcceptCall | RejectCall | HangUp | SendUpdate
@@ -95,6 +95,10 @@ class Session:
     def hear(self, sender: User, device: Device, signal: Signal, now: float) -> None:
         """A signal of this call arrived."""
         self.now = now
+        if sender == self.me and isinstance(signal, (Accept, Decline)):
+            self.region.feed(signal)
+            self.settle()
+            return
         if sender not in self.peers:
             self.out(Drop(why=f"{type(signal).__name__} of a user who is not in the call", sender=sender))
             return
@@ -159,8 +163,10 @@ class Session:
     # -- the room of the peers ---------------------------------------------------------------------------------------
 
     def transmit(self, to: User, signal: Signal) -> None:
-        """See `Room`."""
+        """See `Room`. What this user says to the caller, their other devices hear too: there it rings no more."""
         self._send(Transmit(to=to, head=self.head, signal=signal))
+        if to == self.head.caller and isinstance(signal, (Accept, Decline)):
+            self._send(Transmit(to=self.me, head=self.head, signal=signal))
 
     def leads(self, user: User) -> bool:
         """See `Room`. The caller offers to everybody, also where the own invitation of a callee came first."""
@@ -231,7 +237,13 @@ class Session:
         """Nobody answered here."""
         self.reason = EndReason.MISSED
         self.last_words = None
-        self._tell(Abandon())
+        self._tell(Abandon(self.reason))
+
+    def taken_elsewhere(self, what: Accept | Decline) -> None:
+        """Another device of this user accepted or rejected; it tells everybody what there is to tell."""
+        self.reason = EndReason.ELSEWHERE
+        self.last_words = None
+        self._tell(Abandon(self.reason))
 
     def cancelled(self, what: Settle) -> None:
         """The caller hung up while it rang: the others need not wait for this user any more."""
@@ -303,6 +315,8 @@ SESSION = table(
     on(S.PENDING, RejectCall, S.CLOSED, Session.decline, when=ringing),
     on(S.PENDING, HangUp, S.CLOSED, Session.decline, when=ringing),
     on(S.PENDING, AnswerDue, S.CLOSED, Session.miss),
+    on(S.PENDING, Accept, S.CLOSED, Session.taken_elsewhere, when=ringing),
+    on(S.PENDING, Decline, S.CLOSED, Session.taken_elsewhere, when=ringing),
     on(S.PENDING, Settle, S.CLOSED, Session.cancelled, when=caller_gone),
     on(OPEN, Settle, S.CLOSED, Session.finish, when=all_gone),
     on((S.PENDING, S.CONNECTING), Settle, S.CONNECTED, when=somebody_connected),

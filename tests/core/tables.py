@@ -12,7 +12,7 @@ from qbcall.core.machine import Row, Stay, Table
 from qbcall.core.reconnection import RECONNECTION
 from qbcall.core.room import Abandon, GaveUp, Merge, Restored, Ring, Settle
 from qbcall.core.session import SESSION
-from qbcall.core.signals import Invite, RestartAnswer, RestartOffer, Signal
+from qbcall.core.signals import Accept, Decline, Invite, RestartAnswer, RestartOffer, Signal
 
 TABLES: dict[str, Table[Any, Any]] = {table.name: table for table in (LINK, SESSION, CONNECTION, RECONNECTION)}
 FACTS: tuple[type[object], ...] = tuple(some for some in get_args(what.Input) if issubclass(some, MediaFact))
@@ -25,7 +25,7 @@ WISHES: tuple[type[object], ...] = (
 )
 INPUTS: dict[str, tuple[type[object], ...]] = {
     "LINK": (what.GoOnline, what.GoOffline, what.LinkUp, what.LinkBroke),
-    "SESSION": (*WISHES, Invite, Settle),
+    "SESSION": (*WISHES, Invite, Accept, Decline, Settle),
     "CONNECTION": (*WISHES, Ring, Merge, Abandon, GaveUp, Restored, Settle, *FACTS, *get_args(Signal)),
     "RECONNECTION": (what.StallDue, RestartOffer, RestartAnswer, Restored, *FACTS),
 }
@@ -65,6 +65,7 @@ UNEXPECTED: tuple[tuple[str, str, str, str], ...] = (
         "the engine answers for calls that ended",
     ),
     ("SESSION", "PENDING CONNECTING CONNECTED CLOSED", "Invite", "a known call: its peer hears it"),
+    ("SESSION", "NEW CONNECTING CONNECTED CLOSED", "Accept Decline", "of an own device; it does not ring here"),
     ("SESSION", "NEW CLOSED", "Settle", "nothing follows"),
     ("CONNECTION", "NEW", "AcceptCall RejectCall SendUpdate", "the call refuses it before"),
     (

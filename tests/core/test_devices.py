@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from qbcall.core import events as ev
-from qbcall.core.model import Device
-from qbcall.core.signals import Decline, End
+from qbcall.core.inputs import Arrived
+from qbcall.core.model import Description, Device
+from qbcall.core.signals import Accept, Decline, End, Invite
+from tests.core.told import lines
 from tests.core.world import World
+
+OFFER = Description("offer")
 
 
 def two_devices(users: str = "AB") -> World:
@@ -19,10 +23,76 @@ def two_devices(users: str = "AB") -> World:
     return world
 
 
-def test_all_devices_ring_and_the_other_one_rings_on_after_the_accept() -> None:
+def two_strange_devices(users: str = "AB") -> World:
+    """The same, and the first tells the second nothing: QuickBlox's own SDKs do not."""
+    world = World(users)
+    world.swallow = lambda sender, to, signal: sender == to
+    world.add("B", "2")
+    world["A"].call(users[1:])
+    for name in users[1:]:
+        world.at(1.0, world[name].accept)
+    world.run_until(2.0)
+    return world
+
+
+def test_all_devices_ring_until_one_accepts() -> None:
     world = two_devices()
     for device in ("B/1", "B/2"):
         assert world.told(device, ev.IncomingCall) == ["IncomingCall A B VIDEO"]
+    assert world.story("B/2", since=0.5) == lines("""
+        1.010 PeerClosed A PENDING>CLOSED ELSEWHERE
+        1.010 CallStateChanged PENDING>CLOSED
+        1.010 CallClosed ELSEWHERE
+    """)
+    assert world["B/2"].sent == []
+    world.run_until(60.0)
+    assert world.states("A") == {"B": "CONNECTED"}
+    assert world["A"].drops == world["B/1"].drops == world["B/2"].drops == []
+
+
+def test_all_devices_ring_until_one_rejects() -> None:
+    world = World("ABC")
+    world.add("B", "2")
+    world["A"].call("BC")
+    world.at(1.0, world["B/2"].reject)
+    world.run_until(60.0)
+    assert world.told("B/1", ev.CallClosed) == ["CallClosed ELSEWHERE"]
+    assert world["B/1"].sent == []
+
+
+def test_invitation_after_it_was_taken_elsewhere_is_quiet() -> None:
+    """Repetitions, and the offers of other callees, are for the device that took it."""
+    world = two_devices()
+    head = world["A"].engine.sessions[world["A"].latest].head
+    world["B/2"].do(Arrived(sender=head.caller, device=Device("A/1"), signal=Invite(head=head, offer=OFFER)))
+    assert world.told("B/2", ev.IncomingCall) == ["IncomingCall A B VIDEO"]
+    assert world["B/2"].sent == []
+
+
+def test_devices_that_accept_at_once_leave_it_to_the_caller() -> None:
+    world = World("AB")
+    world.add("B", "2")
+    world["A"].call("B")
+    for device in ("B/1", "B/2"):
+        world.at(1.0, world[device].accept)
+    world.run_until(60.0)
+    assert world.states("A") == {"B": "CONNECTED"}
+    assert world.states("B/1") == {"A": "CONNECTED"}
+    assert world.told("B/2", ev.CallClosed) == ["CallClosed MEDIA_FAILED"]
+
+
+def test_own_words_in_a_call_that_nobody_answers_here_are_quiet() -> None:
+    """The caller's other devices do not know the call; a device in the call is not ended by another."""
+    world = two_devices()
+    call = world["A"].latest
+    world.signal("B", "B/1", Decline(call=call), "2")
+    world.signal("A", "A", Accept(call=call, answer=OFFER), "2")
+    assert world.states("B/1") == {"A": "CONNECTED"}
+    assert world.states("A") == {"B": "CONNECTED"}
+
+
+def test_device_that_is_told_nothing_rings_on() -> None:
+    world = two_strange_devices()
     assert world.states("B/2") == {"A": "PENDING"}
     world.run_until(60.0)
     assert world.told("B/2", ev.CallClosed) == ["CallClosed MISSED"]
@@ -30,7 +100,7 @@ def test_all_devices_ring_and_the_other_one_rings_on_after_the_accept() -> None:
 
 
 def test_late_reject_of_another_device_does_not_end_the_call() -> None:
-    world = two_devices()
+    world = two_strange_devices()
     world["B/2"].reject()
     world.run(10.0)
     assert world.states("A") == {"B": "CONNECTED"}
@@ -38,7 +108,7 @@ def test_late_reject_of_another_device_does_not_end_the_call() -> None:
 
 
 def test_late_accept_of_another_device_does_not_end_the_call_when_it_fails() -> None:
-    world = two_devices()
+    world = two_strange_devices()
     world["B/2"].accept()
     world.run_until(60.0)
     assert world.told("B/2", ev.CallClosed) == ["CallClosed MEDIA_FAILED"]
@@ -63,7 +133,7 @@ def test_another_device_that_accepted_too_late_may_hang_up_while_the_first_conne
 
 def test_ringing_device_that_stops_with_the_caller_does_not_end_the_link_of_the_first() -> None:
     """QB-155: the second device tells C that it leaves; C talks to the first."""
-    world = two_devices("ABC")
+    world = two_strange_devices("ABC")
     world["A"].hang_up()
     world.run(10.0)
     assert world.told("B/2", ev.CallClosed) == ["CallClosed CANCELLED"]
@@ -126,6 +196,7 @@ def test_signals_of_the_callees_for_another_device_of_the_caller_are_ignored() -
 def test_reject_of_another_device_before_the_answer_counts_only_where_none_is_known() -> None:
     """C's offer came from its first device; a reject of its second is noise for B, who still rings."""
     world = World("ABC")
+    world.swallow = lambda sender, to, signal: sender == to
     world.add("C", "2")
     world["A"].call("BC")
     world.at(1.0, world["C/1"].accept)

@@ -67,6 +67,7 @@ class Node:
         self.watch = Watch()
         self.told: list[tuple[float, Event]] = []
         self.sent: list[tuple[float, User, Signal]] = []
+        """To others; what is for this user's own devices is not in it."""
         self.drops: list[str] = []
         self.effects: list[Effect] = []
         self.online = False
@@ -148,7 +149,8 @@ class Node:
                     if isinstance(event, what):
                         then(event)
             case Transmit():
-                self.sent.append((self.world.time, effect.to, effect.signal))
+                if effect.to != self.user:
+                    self.sent.append((self.world.time, effect.to, effect.signal))
                 self.world.carry(self, effect.to, effect.signal)
             case MediaEffect():
                 self.world.media.perform(self.device, self.user, effect)
@@ -256,7 +258,8 @@ class World:
         """An invitation out of nowhere."""
         names = tuple(User(name) for name in callees or to)
         head = CallHead(call=CallId(call), caller=User(caller or sender), callees=names, media=CallMedia.VIDEO)
-        self.signal(sender, to, Invite(head=head, offer=Description("offer of a stranger")))
+        made = Invite(head=head, offer=Description("offer of a stranger"))
+        self.signal(sender, to, made, resource="2" if sender == to else "1")
 
     def signal(self, sender: str, to: str, signal: Signal, resource: str = "1") -> None:
         """A signal out of nowhere arrives, now."""
