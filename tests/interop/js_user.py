@@ -143,7 +143,7 @@ class JsUser:
 
         Args:
             name: on the cards.
-            device: how it is called; empty: the one that is used at first.
+            device: how it is called; empty: the one that is used at first, and cannot be changed to.
             format: its size.
         """
         await self._do("wear", card_urls(name, format), pitch_of(name), device)

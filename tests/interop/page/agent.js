@@ -220,8 +220,9 @@ const agent = (() => {
   async function share(device, id) {
     const one = session(id);
     const microphone = one.localStream.clone().getAudioTracks();
-    const screen = dressed({ video: { deviceId: device } }).getVideoTracks();
-    const stream = new MediaStream([...microphone, ...screen]);
+    const [screen] = dressed({ video: { deviceId: device } }).getVideoTracks();
+    screen.contentHint = 'detail'; // as a screen has it: rather slow than small
+    const stream = new MediaStream([...microphone, screen]);
     await one._replaceTracks(stream);
     one.localStream = stream;
   }
