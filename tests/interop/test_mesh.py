@@ -1,0 +1,75 @@
+"""Group calls of qbcall and the unmodified QuickBlox SDK: everybody sees and hears everybody."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.interop.conftest import Run
+from tests.interop.mesh import Mesh
+from tests.interop.room import Room
+
+pytestmark = pytest.mark.interop
+
+AT_ONCE = 1.0
+"""Seconds that a link which qbcall answers may take; a user of the SDK waits for the next invitation."""
+OF_THREE = ["ppj", "pjp", "pjj", "jjp", "jpj", "jpp"]
+OF_FOUR = ["pppj", "pjpj", "pjjj", "jjjp", "jpjp", "jppp"]
+"""`p` qbcall, `j` the SDK: caller, then callees in the order of their numbers."""
+LOWER, HIGHER = 1, 2
+"""Which callee of a call of three."""
+
+
+def check(mesh: Mesh) -> None:
+    """Nobody was asked twice, and qbcall let nobody wait."""
+    assert [one.rung for one in mesh.members] == [0] + [1] * (len(mesh.members) - 1)
+    for one, other, delay in mesh.delays():
+        assert delay < AT_ONCE, f"{one.user} answered {other.user} late"
+
+
+@pytest.mark.parametrize("kinds", OF_THREE)
+def test_three_see_and_hear_each_other(run: Run, kinds: str) -> None:
+    """QB-150, QB-151, QB-162."""
+
+    async def scenario(room: Room) -> None:
+        mesh = await Mesh.dial(room, kinds)
+        await mesh.accept(*mesh.members[1:])
+        await mesh.connected(*mesh.members)
+        check(mesh)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("kinds", OF_FOUR)
+def test_four_see_and_hear_each_other(run: Run, kinds: str) -> None:
+    """QB-150, QB-151, QB-152, QB-162."""
+
+    async def scenario(room: Room) -> None:
+        mesh = await Mesh.dial(room, kinds)
+        _, lowest, middle, highest = mesh.members
+        await mesh.accept(middle, lowest, highest)
+        await mesh.connected(*mesh.members)
+        check(mesh)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "late"),
+    [("jpj", LOWER), ("ppj", LOWER), ("jpp", LOWER), ("pjp", LOWER), ("jjp", HIGHER), ("ppj", HIGHER)],
+)
+def test_callee_that_accepts_late_sees_and_hears_who_is_there(run: Run, kinds: str, late: int) -> None:
+    """QB-152: of two callees the higher offers, when it accepts, and again as long as the lower one rings."""
+
+    async def scenario(room: Room) -> None:
+        mesh = await Mesh.dial(room, kinds)
+        caller, *callees = mesh.members
+        latecomer, early = callees[late - 1], callees[-late]
+        await mesh.accept(early)
+        await mesh.connected(caller, early)
+        if late == LOWER:
+            await early.invited(latecomer.user, times=2)
+        await mesh.accept(latecomer)
+        await mesh.connected(*mesh.members)
+        check(mesh)
+
+    run(scenario)
