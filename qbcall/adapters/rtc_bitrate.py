@@ -220,7 +220,7 @@ class LimitedOpus(Encoder):
             self._bitrate = bitrate
             self._encoder.codec = OpusEncoder().codec  # the bit rate of one that is open cannot be changed
             self._encoder.codec.bit_rate = bitrate
-            self._encoder.codec.options = {"application": "voip", "vbr": "constrained"}
+            self._encoder.codec.options = {"application": "voip", "vbr": "off"}
         return self._encoder.encode(frame, force_keyframe)
 
     def pack(self, packet: Packet[Stream]) -> tuple[list[bytes], int]:

@@ -19,15 +19,13 @@ from qbcall.core.model import CallMedia, Description, MediaKind
 from qbcall.errors import InvalidArgument
 from qbcall.media.frames import Frame
 from tests.adapters.rtc_offers import VIDEO_OFFER, sections
-from tests.adapters.rtc_room import LOOPBACK, run
+from tests.adapters.rtc_room import CALL, LOOPBACK, Endpoint, run
 
 AUDIO, VIDEO = MediaKind.AUDIO, MediaKind.VIDEO
 RATE = 15
 """Pictures per second, by their time stamps."""
 SPEED = 5
 """Seconds of pictures that are sent in a second: the limit counts their time, not that of the clock."""
-WRAP = 2**32
-"""RTP time stamps begin anywhere (RFC 3550, section 5.1)."""
 
 
 class NoiseFeed:
@@ -75,11 +73,11 @@ class NoiseLocal:
 
 
 class Side:
-    """One end of a connection. It notes what came in with each picture, and is told the rest."""
+    """One end of a connection."""
 
     def __init__(self, *, sends: bool, bandwidth: int | None = None) -> None:
-        self.seen: list[tuple[int, int]] = []
-        """Time stamp of each picture, and the bytes up to it."""
+        self.pictures = 0
+        """How many came in."""
         self._news = asyncio.Event()
         local = NoiseLocal() if sends else None
         self.connection = PeerConnection(LOOPBACK, local, self._take, self, time.monotonic, bandwidth=bandwidth)
@@ -94,20 +92,24 @@ class Side:
         """See `rtc_peer.Tell`."""
 
     def _take(self, frame: Frame) -> None:
-        received = self.connection.measure(keep=False).received[VIDEO]
-        assert frame.pts is not None
-        assert received.bytes is not None
-        self.seen.append((frame.pts, received.bytes))
+        self.pictures += 1
         self._news.set()
 
-    async def rate(self) -> float:
-        """Bits per second of 3 s of pictures, from 1 s after now on."""
-        seconds: Callable[[int], float] = lambda start: ((self.seen[-1][0] - start) % WRAP) / 90_000  # noqa: E731
-        first = len(self.seen)
-        await self._until(lambda: len(self.seen) > first and seconds(self.seen[first][0]) >= 1)
-        start, before = self.seen[-1]
-        await self._until(lambda: seconds(start) >= 3)
-        return 8 * (self.seen[-1][1] - before) / seconds(start)
+    @property
+    def sent(self) -> tuple[float, int]:
+        """Seconds of pictures that were taken to be sent, and bits that were sent of them."""
+        now = self.connection.measure(keep=False).sent.get(VIDEO)
+        return ((now.frames or 0) / RATE, 8 * (now.bytes or 0)) if now else (0, 0)
+
+    async def rate(self, sender: Side) -> float:
+        """Bits per second of 3 s of the sender's pictures, from 1 s after now on; they are decoded here."""
+        seen, (now, _) = self.pictures, sender.sent
+        await self._until(lambda: sender.sent[0] >= now + 1)
+        start, before = sender.sent
+        await self._until(lambda: sender.sent[0] >= start + 3)
+        end, after = sender.sent
+        assert self.pictures - seen > RATE  # of 4 s; some may be under way, or lost
+        return (after - before) / (end - start)
 
     async def _until(self, holds: Callable[[], bool]) -> None:
         while not holds():
@@ -143,7 +145,7 @@ def measured(
         a, b = Side(sends=True, bandwidth=caller), Side(sends=True, bandwidth=callee)
         try:
             await connect(a, b, offered, answered)
-            rates.extend(await asyncio.gather(b.rate(), a.rate()))
+            rates.extend(await asyncio.gather(b.rate(a), a.rate(b)))
         finally:
             await a.connection.close()
             await b.connection.close()
@@ -193,11 +195,11 @@ def test_limit_of_a_running_connection_comes_and_goes() -> None:
         a, b = Side(sends=True), Side(sends=False)
         try:
             await connect(a, b)
-            rates.append(await b.rate())
+            rates.append(await b.rate(a))
             a.connection.limit(VIDEO, 150)
-            rates.append(await b.rate())
+            rates.append(await b.rate(a))
             a.connection.limit(VIDEO, None)
-            rates.append(await b.rate())
+            rates.append(await b.rate(a))
         finally:
             await a.connection.close()
             await b.connection.close()
@@ -206,6 +208,28 @@ def test_limit_of_a_running_connection_comes_and_goes() -> None:
     before, during, after = rates
     assert is_limited(during)
     assert min(before, after) > 300_000
+
+
+def test_limit_of_the_sound_in_an_answer_holds() -> None:
+    """RFC 8866, section 5.8: each section has its own."""
+    sent: list[int] = []
+    """Bits per second of packets of 20 ms."""
+
+    async def play() -> None:
+        async with Endpoint("a") as a, Endpoint("b") as b:
+            answer = await b.answer(a, await a.offer(b, CallMedia.AUDIO), CallMedia.AUDIO)
+            a.apply(b, Description(re.sub(r"(m=audio.*\r\nc=.*\r\n)", r"\1b=AS:12\n", answer.sdp)))
+            for one, other in ((a, b), (b, a)):
+                await other.frame(one, AUDIO, more=50)
+                report = other.media.latest(CALL, one.user)
+                assert report is not None
+                received = report.received[AUDIO]
+                sent.append(8 * 50 * (received.bytes or 0) // (received.packets or 1))
+
+    run(play)
+    there, back = sent
+    assert there <= 12_000
+    assert back > 20_000
 
 
 # -- what an SDP says ------------------------------------------------------------------------------------------------
