@@ -30,7 +30,7 @@ from qbcall.errors import (
     InvalidState,
     QbcallError,
 )
-from qbcall.media.frames import Frame, Sink
+from qbcall.media.frames import Frame, Sink, check_bandwidth
 from qbcall.media.outgoing import Local
 from qbcall.outcomes import failure_of
 from qbcall.peer import Peer
@@ -63,6 +63,9 @@ class Owner(Protocol):
 
     async def replace_source(self, call: Call, source: SourceSpec) -> None:
         """Send something else; raises SourceError, InvalidArgument."""
+
+    def limit(self, call: CallId, peer: User | None, bandwidth: int) -> None:
+        """Limit the picture that is sent to a user, or to all."""
 
     def measure(self, call: CallId, peer: User) -> StatsReport | None:
         """The latest measurement of the connection."""
@@ -217,6 +220,24 @@ class Call:
         except ValueError:
             raise InvalidArgument(f"kind must be audio or video, not {kind!r}") from None
         self._sending().mute(named, on)
+
+    def set_bitrate(self, bandwidth: int, to: str | None = None) -> None:
+        """Limit the picture that is sent to one participant, or to all, from now on; nothing is negotiated.
+
+        It concerns the connections that there are (QuickBlox iOS: `setBitrate:` and `setBitrate:forUserID:`); a limit
+        for later ones is `media.bandwidth`. A smaller limit of the participant goes on to hold.
+
+        Args:
+            bandwidth: kilobit per second; 0: no limit.
+            to: one participant.
+
+        Raises:
+            InvalidArgument: `bandwidth` is negative or too large, or `to` is not in the call.
+        """
+        check_bandwidth(bandwidth)
+        if to is not None and to not in self.peers:
+            raise InvalidArgument(f"to: {to} is not in the call")
+        self._owner.limit(self.id, None if to is None else User(to), bandwidth)
 
     async def replace_source(self, source: SourceSpec) -> None:
         """Send something else from now on; nothing is negotiated.

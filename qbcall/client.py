@@ -284,7 +284,7 @@ class Client:
         call.local = Local.of(some, settings.video_format())
         for kind in mute:
             call.local.mute(kind, True)
-        self._media.provide(call.id, call.local, call.deliver)
+        self._media.provide(call.id, call.local, call.deliver, bandwidth=settings.bandwidth)
 
     async def replace_source(self, call: Call, source: SourceSpec) -> None:
         """See `qbcall.call.Owner`."""
@@ -292,6 +292,11 @@ class Client:
         form = self.config.media.video_format()
         some = await open_source(source, form, self.user.partition("@")[0], call.media.kinds)
         call.local.replace(some)
+
+    def limit(self, call: CallId, peer: User | None, bandwidth: int) -> None:
+        """See `qbcall.call.Owner`."""
+        if self._media is not None:
+            self._media.limit(call, peer, bandwidth)
 
     def measure(self, call: CallId, peer: User) -> StatsReport | None:
         """See `qbcall.call.Owner`."""

@@ -17,7 +17,7 @@ from qbcall.core.model import User
 from qbcall.core.policy import Policy
 from qbcall.dialects.jid import bare_jid
 from qbcall.errors import ConfigError, InvalidArgument, Problem
-from qbcall.media.frames import VideoFormat
+from qbcall.media.frames import VideoFormat, check_bandwidth
 
 if TYPE_CHECKING:
     from qbcall.adapters.rtc_addresses import IceSettings
@@ -190,13 +190,18 @@ class MediaSection(Section):
     """Pixels of the picture that is sent, even."""
     fps: Whole = _FORMAT.fps
     """Frames per second that are sent."""
+    bandwidth: Whole = 0
+    """Kilobit per second of picture that each participant sends at most (`b=AS`, RFC 8866); 0: no limit."""
 
-    @field_validator("width", "height", "fps")
+    @field_validator("width", "height", "fps", "bandwidth")
     @classmethod
-    def _check_with_format(cls, value: int, info: ValidationInfo) -> int:
+    def _check_with_media(cls, value: int, info: ValidationInfo) -> int:
         name = str(info.field_name)
         try:
-            VideoFormat(**{name: value})
+            if name == "bandwidth":
+                check_bandwidth(value)
+            else:
+                VideoFormat(**{name: value})
         except ValueError as error:
             raise ValueError(str(error).removeprefix(f"{name} ")) from error
         return value

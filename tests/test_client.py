@@ -96,6 +96,35 @@ async def picture(incoming: Incoming | None, wanted: Callable[[av.VideoFrame], b
     raise AssertionError("the picture ended")
 
 
+def test_bit_rate_of_a_running_call_can_be_limited() -> None:
+    """QB-146: what is sent to one user, and to all."""
+
+    async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
+        ann, bob = await clients(stack, hub, "ann", "bob", stats_interval=0.5)
+        served = answering(bob, lambda call: call.accept())
+        call = await ann.call(bob.user, source="test:size=640x480,fps=15")
+        await call.connected(PATIENCE)
+        await served
+
+        async def until_sent(wanted: Callable[[float], bool]) -> None:
+            await call.wait_for(
+                Stats, timeout=PATIENCE, where=lambda event: wanted(event.report.sent[MediaKind.VIDEO].bitrate or 0.0)
+            )
+
+        await until_sent(lambda rate: rate > 120_000)
+        call.set_bitrate(40, bob.user)
+        await until_sent(lambda rate: 0 < rate < 60_000)
+        call.set_bitrate(0)
+        await until_sent(lambda rate: rate > 120_000)
+        for wrong in (-1, 10**7, True):
+            with pytest.raises(InvalidArgument, match="bandwidth must be 0"):
+                call.set_bitrate(wrong)
+        with pytest.raises(InvalidArgument, match=r"cat@example\.org is not"):
+            call.set_bitrate(100, "cat@example.org")
+
+    run(scenario)
+
+
 def test_a_call_carries_pictures_and_sound_both_ways_and_ends_at_both_sides() -> None:
     async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
         ann, bob = await clients(stack, hub, "ann", "bob")

@@ -76,6 +76,7 @@ def test_limits_that_are_no_durations_are_checked_too() -> None:
         ("ice", "transport_policy", "none", "must be 'all' or 'relay', not 'none'"),
         ("ice", "addresses", "lo", "must be a list, not 'lo'"),
         ("media", "width", 33, "must be even, not 33"),
+        ("media", "bandwidth", -1, "must be 0 (no limit) to 1000000 kbit/s, not -1"),
         ("media", "fps", 61, "must be a whole number from 1 to 60, not 61"),
         ("media", "fps", 15.5, "must be a whole number, not 15.5"),
         ("log", "level", "loud", "must be 'debug', 'info', 'warning', 'error' or 'nothing', not 'loud'"),

@@ -36,7 +36,7 @@ from qbcall.core.inputs import (
     StatsRead,
 )
 from qbcall.core.model import CallId, Epoch, MediaKind, StatsReport, User
-from qbcall.errors import MediaError
+from qbcall.errors import MediaError, NegotiationError
 from qbcall.media.frames import Frame
 
 __all__ = ["IceServer", "IceSettings", "RtcMedia"]
@@ -56,6 +56,8 @@ class Provided:
 
     local: LocalMedia | None
     deliver: Deliver
+    bandwidth: int = 0
+    """Kilobit per second of picture that each peer sends at most; 0: no limit."""
 
 
 def _discard(user: User, frame: Frame) -> None:
@@ -78,9 +80,9 @@ class RtcMedia:
         self._closing: set[asyncio.Task[None]] = set()
         self._look: asyncio.TimerHandle | None = None
 
-    def provide(self, call: CallId, local: LocalMedia | None, deliver: Deliver) -> None:
+    def provide(self, call: CallId, local: LocalMedia | None, deliver: Deliver, *, bandwidth: int = 0) -> None:
         """Say what is sent in a call, and who takes what is received; before its first offer or answer."""
-        self._provided[call] = Provided(local, deliver)
+        self._provided[call] = Provided(local, deliver, bandwidth)
 
     def rename(self, was: CallId, now: CallId) -> None:
         """The call goes on under another id: what was provided for it, and its connections."""
@@ -99,7 +101,13 @@ class RtcMedia:
         if isinstance(effect, (CreateOffer, AcceptOffer)) and key not in self._lanes:
             provided = self._provided.get(effect.call, NOTHING)
             make = partial(PeerConnection, self._ice, provided.local, partial(provided.deliver, effect.peer))
-            self._lanes[key] = Lane(effect, self._post, partial(make, clock=self._clock), self._watch, self._total)
+            self._lanes[key] = Lane(
+                effect,
+                self._post,
+                partial(make, clock=self._clock, bandwidth=provided.bandwidth),
+                self._watch,
+                self._total,
+            )
         lane = self._lanes.get(key)
         if lane is None:
             log.debug("%s for a peer connection that is closed", type(effect).__name__)
@@ -114,6 +122,12 @@ class RtcMedia:
         present = max(lanes, key=lambda lane: lane.connected_at, default=None)
         report = present.measure(keep=False) if present else None
         return self._last.get((call, peer)) if report is None else self._total(call, peer, report)
+
+    def limit(self, call: CallId, peer: User | None, bandwidth: int) -> None:
+        """Send a user, or all, so many kbit/s of picture at most, over the present connections; 0: no limit."""
+        for key, lane in self._lanes.items():
+            if key[0] == call and peer in (None, key[1]):
+                lane.limit(bandwidth)
 
     def release(self, call: CallId) -> None:
         """See `ports.MediaEngine`."""
@@ -203,6 +217,11 @@ class Lane:
             log.warning("statistics cannot be read", exc_info=True)
             return None
 
+    def limit(self, bandwidth: int) -> None:
+        """Send so many kbit/s of picture at most from now on."""
+        if self._connection is not None:
+            self._connection.limit(MediaKind.VIDEO, bandwidth)
+
     def look_for_packets(self) -> bool:
         """Tell if some came in since the last look; False: there is nothing to look for any more."""
         if self._connected and self._connection is not None:
@@ -257,8 +276,8 @@ class Lane:
                 await self._carry_out(effect)
             except Exception as error:
                 log.debug("%s failed", type(effect).__name__, exc_info=True)
-                known = isinstance(error, MediaError)
-                self._tell(MediaBroke, error=str(error) if known else f"{type(effect).__name__} failed: {error!r}")
+                text = str(error) if isinstance(error, MediaError) else f"{type(effect).__name__} failed: {error!r}"
+                self._tell(MediaBroke, error=text, theirs=isinstance(error, NegotiationError))
 
     async def _carry_out(self, effect: MediaEffect) -> None:
         if self._connection is None:

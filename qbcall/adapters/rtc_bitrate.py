@@ -25,10 +25,8 @@ from av.stream import Stream
 
 from qbcall.adapters import rtc_sdp
 from qbcall.core.model import MediaKind
-from qbcall.errors import InvalidArgument
+from qbcall.media.frames import MAX_BANDWIDTH, check_bandwidth
 
-MAX_BANDWIDTH = 1_000_000
-"""Kilobit per second; more than that is no limit."""
 UNITS = {"AS": 1000, "TIAS": 1}
 """Bits per second in one of a `b=` line's (RFC 8866, section 5.8; RFC 3890)."""
 FLOOR = {MediaKind.AUDIO: 6_000, MediaKind.VIDEO: 10_000}
@@ -39,17 +37,6 @@ AIM = 0.95
 """Part of the limit that a video encoder is told to make: it overshoots by some percent."""
 BURST = 0.5
 """Seconds of the limit that may be sent in advance: a complete picture takes many times what a change does."""
-
-
-def check_bandwidth(value: int | None) -> int | None:
-    """The limit in bit/s of one in kbit/s; None, or QuickBlox's 0: no limit.
-
-    Raises:
-        InvalidArgument: it is negative or too large.
-    """
-    if value is not None and not 0 <= value <= MAX_BANDWIDTH:
-        raise InvalidArgument(f"bandwidth must be 0 (no limit) to {MAX_BANDWIDTH} kbit/s, not {value!r}")
-    return value * 1000 if value else None
 
 
 def announce(sdp: str, bits: int | None) -> str:
@@ -74,11 +61,12 @@ def told(sdp: str) -> dict[MediaKind, int]:
 class SendLimits:
     """What one peer is sent at most: the smaller of its limit and ours, for each kind."""
 
-    def __init__(self, bandwidth: int | None) -> None:
-        """Our limit on video, in kbit/s."""
-        self._ours: dict[MediaKind, int | None] = {MediaKind.VIDEO: check_bandwidth(bandwidth)}
+    def __init__(self, bandwidth: int) -> None:
+        """Our limit on video, in kbit/s; 0: none."""
+        self._ours: dict[MediaKind, int | None] = {}
         self._theirs: Mapping[MediaKind, int] = {}
         self._senders: dict[MediaKind, LimitedSender] = {}
+        self.limit(MediaKind.VIDEO, bandwidth)
 
     @property
     def announced(self) -> int | None:
@@ -90,13 +78,14 @@ class SendLimits:
         self._senders[kind] = LimitedSender(sender)
         self._apply()
 
-    def limit(self, kind: MediaKind, bandwidth: int | None) -> None:
-        """Replace our limit, in kbit/s.
+    def limit(self, kind: MediaKind, bandwidth: int) -> None:
+        """Replace our limit, in kbit/s; 0: none.
 
         Raises:
             InvalidArgument: it is negative or too large.
         """
-        self._ours[kind] = check_bandwidth(bandwidth)
+        check_bandwidth(bandwidth)
+        self._ours[kind] = bandwidth * 1000 or None
         self._apply()
 
     def obey(self, sdp: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import logging
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -35,8 +34,6 @@ from qbcall.core.model import CallMedia, Candidate, Description, MediaKind, Stat
 from qbcall.errors import NegotiationError
 from qbcall.media.frames import Frame
 
-log = logging.getLogger("qbcall.adapters.rtc")
-
 
 class Tell(Protocol):
     """Who is told what happens; each at most once, except the last."""
@@ -62,9 +59,9 @@ class PeerConnection:
         tell: Tell,
         clock: Callable[[], float],
         *,
-        bandwidth: int | None = None,
+        bandwidth: int = 0,
     ) -> None:
-        """`bandwidth` is the most video, in kbit/s, that is sent and that is asked for; None or 0: no limit.
+        """`bandwidth` is the most video, in kbit/s, that is sent and that is asked for; 0: no limit.
 
         Raises:
             InvalidArgument: `bandwidth` is negative or too large.
@@ -108,8 +105,6 @@ class PeerConnection:
             NegotiationError: the offer cannot be read or used.
         """
         remote = rtc_sdp.read_offer(offer.sdp, media.kinds, self._admit, obstacle)
-        for reason in remote.obstacles:
-            log.warning("one kind of media is not used: %s", reason)
         for kind in remote.kinds:
             self._add(kind)
         await self._use(remote, "offer")
@@ -140,8 +135,8 @@ class PeerConnection:
                 admitted.sdpMid = mid
                 await self._pc.addIceCandidate(admitted)
 
-    def limit(self, kind: MediaKind, bandwidth: int | None) -> None:
-        """Send this kind with at most so many kbit/s from now on; None or 0: as much as the peer wants.
+    def limit(self, kind: MediaKind, bandwidth: int) -> None:
+        """Send this kind with at most so many kbit/s from now on; 0: as much as the peer wants.
 
         This replaces the limit that the connection was made with; the peer's own, if smaller, goes on to hold. The
         peer is told nothing, as in QuickBlox (QBRTCSession `setBitrate`).

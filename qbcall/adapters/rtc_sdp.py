@@ -171,8 +171,6 @@ class Offer(Remote):
     """The peer's offer: which sections are used, and how the others are answered."""
 
     sdp: Sdp
-    obstacles: tuple[str, ...]
-    """Why sections that were wanted are not used."""
 
     @property
     def used(self) -> tuple[int, ...]:
@@ -203,10 +201,13 @@ class Offer(Remote):
 
 
 def read_offer(text: str, wanted: Collection[MediaKind], admit: Admit, obstacle: Obstacle) -> Offer:
-    """Make an offer fit for aiortc: without what no codec of ours is offered for (RFC 8829, section 5.3.1).
+    """Make an offer fit for aiortc: the first section of each wanted kind for which there is a common codec.
+
+    Where all sections of a kind have none, RFC 8829, section 5.3.1 would go on without that kind. Here the offer is
+    refused: who asks for a video call and shows nothing shall be told why.
 
     Raises:
-        NegotiationError: it cannot be read, or offers nothing that is wanted and can be used.
+        NegotiationError: it cannot be read, offers nothing that is wanted, or a wanted kind in unknown codecs only.
     """
     sdp = parse(text)
     used: dict[str, int] = {}
@@ -218,11 +219,12 @@ def read_offer(text: str, wanted: Collection[MediaKind], admit: Admit, obstacle:
                 used.setdefault(section.kind, index)
             else:
                 obstacles.setdefault(section.kind, reason)
-    reasons = tuple(reason for kind, reason in obstacles.items() if kind not in used)
+    reasons = [f"{kind}: {reason}" for kind, reason in obstacles.items() if kind not in used]
+    if reasons:
+        raise NegotiationError(f"no common codec for {'; for '.join(reasons)}")
     if not used:
         kinds = ", ".join(section.kind for section in sdp.sections)
-        nothing = f"the offer has no {' or '.join(kind.value for kind in wanted)} (sections: {kinds})"
-        raise NegotiationError(f"no common codec: {'; '.join(reasons)}" if reasons else nothing)
+        raise NegotiationError(f"the offer has no {' or '.join(kind.value for kind in wanted)} (sections: {kinds})")
     mids = [
         (section.mid or f"qbcall{index}") if used.get(section.kind) == index else ""
         for index, section in enumerate(sdp.sections)
@@ -232,7 +234,7 @@ def read_offer(text: str, wanted: Collection[MediaKind], admit: Admit, obstacle:
         raise NegotiationError("two sections of the offer have the same a=mid")
     bundle = tuple(mid for mid in sdp.bundle if mid in tags)
     text = _session(sdp, bundle) + _join(sdp, zip(sdp.sections, mids, strict=True), bundle, admit)
-    return Offer(text, tuple(mids), bundle, sdp, reasons)
+    return Offer(text, tuple(mids), bundle, sdp)
 
 
 def read_answer(text: str, offer: str, admit: Admit) -> Remote:

@@ -164,6 +164,8 @@ class MediaBroke(MediaFact):
 
     error: str
     """For people."""
+    theirs: bool = False
+    """What the peer sent is the reason; it may be told so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -395,8 +395,8 @@ class Peer:
         self.end_reason = EndReason.MEDIA_FAILED
         self._detail = what.error if isinstance(what, MediaBroke) else FAILURES[type(what)]
         if self.has_offer and not self.answered:
-            reason = DeclineReason.UNSUPPORTED
-            self.room.transmit(self.user, Decline(call=self._call, reason=reason))
+            info = {"reason": self._detail} if isinstance(what, MediaBroke) and what.theirs else {}
+            self.room.transmit(self.user, Decline(call=self._call, reason=DeclineReason.UNSUPPORTED, info=info))
         elif self.dialled or self.answered:
             self.room.transmit(self.user, self.farewell)
 

@@ -50,6 +50,20 @@ class VideoFormat:
                 raise InvalidArgument(f"{name} must be even, not {value}")
 
 
+MAX_BANDWIDTH = 1_000_000
+"""Kilobit per second; more than that is no limit."""
+
+
+def check_bandwidth(value: int) -> None:
+    """See whether this can be a limit of what is sent, in kbit/s; 0 is none, as in QuickBlox.
+
+    Raises:
+        InvalidArgument: it is negative, too large, or no whole number.
+    """
+    if type(value) is not int or not 0 <= value <= MAX_BANDWIDTH:
+        raise InvalidArgument(f"bandwidth must be 0 (no limit) to {MAX_BANDWIDTH} kbit/s, not {value!r}")
+
+
 class FrameSource(Protocol):
     """One kind of media, produced in real time."""
 

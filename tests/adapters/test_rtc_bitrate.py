@@ -13,11 +13,11 @@ import av
 import numpy as np
 import pytest
 
-from qbcall.adapters.rtc_bitrate import MAX_BANDWIDTH, announce, check_bandwidth, told
+from qbcall.adapters.rtc_bitrate import announce, told
 from qbcall.adapters.rtc_peer import PeerConnection
 from qbcall.core.model import CallMedia, Description, MediaKind
 from qbcall.errors import InvalidArgument
-from qbcall.media.frames import Frame
+from qbcall.media.frames import MAX_BANDWIDTH, Frame, check_bandwidth
 from tests.adapters.rtc_offers import VIDEO_OFFER, sections
 from tests.adapters.rtc_room import CALL, LOOPBACK, Endpoint, run
 
@@ -75,7 +75,7 @@ class NoiseLocal:
 class Side:
     """One end of a connection."""
 
-    def __init__(self, *, sends: bool, bandwidth: int | None = None) -> None:
+    def __init__(self, *, sends: bool, bandwidth: int = 0) -> None:
         self.pictures = 0
         """How many came in."""
         self._news = asyncio.Event()
@@ -136,7 +136,7 @@ async def connect(a: Side, b: Side, offered: Edit = unchanged, answered: Edit = 
 
 
 def measured(
-    *, caller: int | None = None, callee: int | None = None, offered: Edit = unchanged, answered: Edit = unchanged
+    *, caller: int = 0, callee: int = 0, offered: Edit = unchanged, answered: Edit = unchanged
 ) -> tuple[float, float]:
     """Bits per second from caller to callee and back, with these limits of theirs."""
     rates: list[float] = []
@@ -198,7 +198,7 @@ def test_limit_of_a_running_connection_comes_and_goes() -> None:
             rates.append(await b.rate(a))
             a.connection.limit(VIDEO, 150)
             rates.append(await b.rate(a))
-            a.connection.limit(VIDEO, None)
+            a.connection.limit(VIDEO, 0)
             rates.append(await b.rate(a))
         finally:
             await a.connection.close()
@@ -274,8 +274,8 @@ def test_our_limit_is_written_after_connection_and_title() -> None:
     assert announce(sdp, None) == sdp
 
 
-@pytest.mark.parametrize(("bandwidth", "lines"), [(256, ["b=AS:256"]), (0, []), (None, [])])
-def test_offer_and_answer_tell_our_limit(bandwidth: int | None, lines: list[str]) -> None:
+@pytest.mark.parametrize(("bandwidth", "lines"), [(256, ["b=AS:256"]), (0, [])])
+def test_offer_and_answer_tell_our_limit(bandwidth: int, lines: list[str]) -> None:
     async def play() -> None:
         a, b = (Side(sends=True, bandwidth=bandwidth) for _ in range(2))
         offer = await a.connection.offer(CallMedia.VIDEO)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from qbcall.adapters import rtc_sdp
-from qbcall.core.inputs import IceChecking, IceConnected, IceFailed
+from qbcall.core.inputs import IceChecking, IceConnected, IceFailed, MediaBroke
 from qbcall.core.model import Candidate, Description, MediaKind
 from tests.adapters.rtc_offers import sections
 from tests.adapters.rtc_room import Endpoint, join, run
@@ -166,17 +166,15 @@ def test_peer_without_candidates_is_waited_for(hidden: Edit) -> None:
     run(play)
 
 
-def test_sound_goes_on_without_the_picture_of_unknown_codecs() -> None:
-    """Sound flows both ways; `rtx`, which both sides have, is no codec."""
-
-    def unknown(sdp: str) -> str:
-        return re.sub(r"VP8|H264", "VP9", sdp)
+def test_unknown_codecs_are_the_reason_that_may_be_told() -> None:
+    """`rtx`, which both sides have, is no codec."""
 
     async def play() -> None:
         async with Endpoint("a") as a, Endpoint("b") as b:
-            answer = await exchange(a, b, unknown, unchanged)
-            assert [section.port == 0 for section in answer.sections] == [False, True]
-            await a.frame(b, AUDIO, more=5)
-            await b.frame(a, AUDIO, more=5)
+            offer = await a.offer(b)
+            b.accept(a, Description(re.sub(r"VP8|H264", "VP9", offer.sdp)))
+            broke = await b.until(MediaBroke)
+            assert broke.theirs
+            assert broke.error == "no common codec for video: the peer offers VP9 only; qbcall has VP8 and H264"
 
     run(play)

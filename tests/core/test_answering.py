@@ -8,8 +8,8 @@ import pytest
 
 from qbcall.core import events as ev
 from qbcall.core.effects import AddCandidates
-from qbcall.core.inputs import IceChecking
-from qbcall.core.model import CallMedia, Candidate, DeclineReason, Description, User
+from qbcall.core.inputs import IceChecking, MediaBroke
+from qbcall.core.model import CallMedia, Candidate, DeclineReason, Description, Epoch, User
 from qbcall.core.peer import MAX_CANDIDATES
 from qbcall.core.policy import Policy
 from qbcall.core.signals import Accept, Candidates, Decline, Invite, RestartAnswer, RestartOffer
@@ -140,6 +140,17 @@ def test_answer_that_cannot_be_made_rejects_the_call_without_details() -> None:
         Decline(call=world["B"].latest, reason=DeclineReason.UNSUPPORTED)
     ]
     world.assert_silence()
+
+
+def test_offer_that_cannot_be_used_is_rejected_with_the_reason() -> None:
+    world = ringing()
+    world.media.ready = 1000.0
+    world["B"].accept()
+    call = world["B"].latest
+    error = "no common codec"
+    world["B"].do(MediaBroke(call=call, peer=User("A"), epoch=Epoch(1), error=error, theirs=True))
+    world.run(1.0)
+    assert world.told("A", ev.PeerRejected) == ["PeerRejected B reason=no common codec UNSUPPORTED"]
 
 
 def test_answer_that_is_made_while_ice_checks_is_sent() -> None:
