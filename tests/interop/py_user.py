@@ -10,7 +10,7 @@ from typing import TypeVar
 from qbcall import Call, CallMedia, Client, Config, Event, IncomingCall, PeerEvent, User
 from qbcall.adapters.xmpp import XmppLink
 from qbcall.call import SinkSpec
-from qbcall.core.inputs import Post
+from qbcall.core.inputs import Arrived, Input, Post
 from qbcall.devserver import DevServer
 from qbcall.dialects.quickblox import QuickBlox
 from qbcall.media.frames import Frame
@@ -45,6 +45,8 @@ class PyUser:
         self.heard: Heard[Event] = Heard(f"qbcall {user}")
         self.sent: Heard[Sent] = Heard(f"wire of qbcall {user}")
         """Signals, as they were given to the chat link."""
+        self.got: Heard[Arrived] = Heard(f"wire to qbcall {user}")
+        """Signals, as they came from it."""
         self.client = client = Client(config, link=self._link)
         self._settings = config.xmpp_settings()
         self._verifier = Verifier()
@@ -135,7 +137,12 @@ class PyUser:
     # -- details -----------------------------------------------------------------------------------------------------
 
     def _link(self, user: User, post: Post) -> TellingLink:
-        return TellingLink(XmppLink(self._settings, QuickBlox(user), post), self.sent)
+        def note(what: Input) -> None:
+            if isinstance(what, Arrived):
+                self.got.add(what)
+            post(what)
+
+        return TellingLink(XmppLink(self._settings, QuickBlox(user), note), self.sent)
 
     @staticmethod
     def _enough(found: Found, before: Found, video: bool) -> bool:
