@@ -14,6 +14,7 @@ from qbcall.media.frames import VideoFormat
 from qbcall.media.testcard import Card, draw, read
 
 CARDS = 30
+NOISES = 8
 FORMAT = VideoFormat(320, 240, 15)
 PREFIX = "data:image/png;base64,"
 
@@ -22,6 +23,19 @@ PREFIX = "data:image/png;base64,"
 def card_urls(name: str, format: VideoFormat = FORMAT) -> tuple[str, ...]:
     """Cards of a participant, counted from 0, as data URLs; their time stamps mean nothing."""
     return tuple(_url(draw(format, name, counter, 0)) for counter in range(CARDS))
+
+
+@lru_cache(maxsize=1)
+def noise_urls() -> tuple[str, ...]:
+    """Pictures that no encoder makes small, as data URLs."""
+    dice = np.random.default_rng(1)
+    return tuple(_url(noise(dice)) for _ in range(NOISES))
+
+
+def noise(dice: np.random.Generator) -> av.VideoFrame:
+    """A picture that no encoder makes small."""
+    grey = dice.integers(88, 168, (FORMAT.height, FORMAT.width), np.uint8)
+    return av.VideoFrame.from_ndarray(grey, format="gray")
 
 
 def _url(frame: av.VideoFrame) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from qbcall.media.frames import VideoFormat
 from qbcall.media.tone import pitch_of
-from tests.interop.cards import FORMAT, card_of, card_urls
+from tests.interop.cards import FORMAT, card_of, card_urls, noise_urls
 from tests.interop.heard import Heard
 from tests.interop.wire import Signal, signal_of
 
@@ -56,6 +56,13 @@ class Seen(TypedDict):
     sent_frames: int
     sent_packets: int
     codec: str
+
+
+class Rates(NamedTuple):
+    """Kilobit per second."""
+
+    received: float
+    sent: float
 
 
 class JsUser:
@@ -148,6 +155,10 @@ class JsUser:
         """
         await self._do("wear", card_urls(name, format), pitch_of(name), device)
 
+    async def add_noise(self, device: str) -> None:
+        """One more camera, whose picture no encoder makes small."""
+        await self._do("wear", noise_urls(), pitch_of(device), device)
+
     async def change_camera(self, device: str) -> None:
         """Use the camera and the microphone of that name."""
         await self._do("change", device)
@@ -190,6 +201,15 @@ class JsUser:
         """What was decoded from a user so far, and sent to it."""
         found: Seen = await self.page.evaluate("(words) => agent.seen(...words)", [user, session])
         return found
+
+    async def bit_rates(self, user: int, session: str, seconds: float) -> Rates:
+        """Kilobit per second of picture, as media without headers, from and to a user in the coming seconds."""
+        first = await self._traffic(user, session)
+        enough = "async (user, session, at) => (await agent.traffic(user, session)).at >= at"
+        await self.until(enough, user, session, first["at"] + seconds * 1000, timeout=seconds + PATIENCE)
+        last = await self._traffic(user, session)
+        milliseconds = last["at"] - first["at"]
+        return Rates(*(8 * (last[way] - first[way]) / milliseconds for way in ("received", "sent")))
 
     async def picture(self, user: int) -> str:
         """The picture that is shown of a user now, as a data URL of a PNG; empty: none yet."""
@@ -254,6 +274,10 @@ class JsUser:
         return card.counter
 
     # -- details -----------------------------------------------------------------------------------------------------
+
+    async def _traffic(self, user: int, session: str) -> dict[str, float]:
+        found: dict[str, float] = await self.page.evaluate("(words) => agent.traffic(...words)", [user, session])
+        return found
 
     async def _do(self, name: str, *words: object) -> None:
         await self.page.evaluate("([name, words]) => agent[name](...words)", [name, list(words)])

@@ -167,6 +167,17 @@ const agent = (() => {
     return all;
   }
 
+  async function traffic(user, id) {
+    const all = { at: 0, received: 0, sent: 0 };
+    const stats = await session(id).peerConnections[user]._pc.getStats();
+    stats.forEach((one) => {
+      if (one.kind !== 'video') return;
+      if (one.type === 'inbound-rtp') Object.assign(all, { at: one.timestamp, received: one.bytesReceived });
+      if (one.type === 'outbound-rtp') all.sent = one.bytesSent;
+    });
+    return all;
+  }
+
   async function until(condition, words, patience) {
     const end = performance.now() + patience;
     while (!(await condition(...words))) {
@@ -235,6 +246,7 @@ const agent = (() => {
     picture,
     pitch,
     seen,
+    traffic,
     until,
     wear,
     change,
