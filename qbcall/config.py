@@ -57,6 +57,8 @@ class Account(Section):
     """`HOST:PORT` of the chat server; empty: the domain of the JID says it (RFC 6120, section 3.2)."""
     plaintext: Flag = False
     """Log in without TLS; for servers on loopback only, refused otherwise."""
+    sasl_plain: Flag = False
+    """Show the password to a server that offers no SCRAM, as QuickBlox's; under verified TLS only (RFC 4616)."""
     ca_file: OptionalPath = None
     """PEM file of the authorities that are trusted instead of the system's; empty: the system's."""
     password_file: OptionalPath = None
@@ -257,6 +259,7 @@ class Config(Section):
             host=host,
             port=port,
             plaintext=account.plaintext,
+            sasl_plain=account.sasl_plain,
             ca_file=account.ca_file,
         )
 

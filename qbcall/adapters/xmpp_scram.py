@@ -17,7 +17,9 @@ from slixmpp.util.sasl.mechanisms import SCRAM
 from qbcall.errors import InsecureLink
 
 MECHANISMS = frozenset(f"SCRAM-SHA-{size}{plus}" for size in ("1", "256", "512") for plus in ("", "-PLUS"))
-"""The only ways to log in: all others show the password, or need none and so hide that somebody sits in between."""
+"""The ways to log in: all others show the password, or need none and so hide that somebody sits in between."""
+PLAIN = "PLAIN"
+"""RFC 4616: shows the password; only where the user wants it so."""
 MAX_ITERATIONS = 200_000
 """Take about 0.1 s. RFC 7677 asks servers for at least 4096, and they use up to 100,000."""
 

@@ -26,6 +26,8 @@ class XmppSettings:
     """Without TLS; for servers on loopback only, refused otherwise."""
     ca_file: Path | None = None
     """PEM file of the authorities that are trusted instead of the system's."""
+    sasl_plain: bool = False
+    """Show the password to a server that offers no SCRAM (RFC 4616), under verified TLS only."""
     login_timeout: float = 15.0
     """Seconds from dialing to `LinkUp`."""
     resource: str | None = None

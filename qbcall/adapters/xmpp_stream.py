@@ -16,7 +16,7 @@ from slixmpp.xmlstream import StanzaBase
 from slixmpp.xmlstream.xmlstream import NotConnectedError
 
 from qbcall.adapters.xmpp_safety import is_distrust, unsafe
-from qbcall.adapters.xmpp_scram import MECHANISMS, check_challenge
+from qbcall.adapters.xmpp_scram import MECHANISMS, PLAIN, check_challenge
 from qbcall.adapters.xmpp_settings import CLIENT_PORT, DIRECT_TLS_PORT, XmppSettings, is_loopback
 from qbcall.core.model import Device
 from qbcall.errors import AuthError, InsecureLink, LinkDown, LinkError, ServerUnreachable
@@ -61,7 +61,10 @@ class XmppStream(ClientXMPP):
             f"{settings.jid}/{resource}",
             settings.password,
             plugin_config={
-                "feature_mechanisms": {"use_mechs": set(MECHANISMS), "unencrypted_scram": settings.plaintext}
+                "feature_mechanisms": {
+                    "use_mechs": {*MECHANISMS, PLAIN} if settings.sasl_plain else set(MECHANISMS),
+                    "unencrypted_scram": settings.plaintext,
+                }
             },
         )
         self._settings = settings
@@ -253,6 +256,7 @@ class XmppStream(ClientXMPP):
             return True
         reason = unsafe(
             plaintext=self._settings.plaintext,
+            sasl_plain=self._settings.sasl_plain,
             encrypted=self.encrypted,
             authenticated=self.authenticated,
             peer=self.peer,

@@ -46,6 +46,7 @@ def challenge(iterations: int) -> Callable[[str], str]:
     return line
 
 
+@pytest.mark.parametrize("sasl_plain", [False, True])
 @pytest.mark.parametrize(
     ("plaintext", "offered", "why"),
     [
@@ -57,10 +58,10 @@ def challenge(iterations: int) -> Callable[[str], str]:
         (True, "<stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></stream:features>", "nothing"),
     ],
 )
-def test_server_with_an_unsafe_login_gets_nothing(plaintext: bool, offered: str, why: str) -> None:
+def test_server_with_an_unsafe_login_gets_nothing(plaintext: bool, offered: str, why: str, sasl_plain: bool) -> None:
     async def scenario() -> None:
         async with impostor(HEADER + offered, *[HEADER + features("PLAIN")] * 3) as server:
-            broke = await refusal(replace(LOCAL, port=server.port, plaintext=plaintext))
+            broke = await refusal(replace(LOCAL, port=server.port, plaintext=plaintext, sasl_plain=sasl_plain))
         assert isinstance(broke.reason, InsecureLink)
         assert broke.fatal
         assert why in str(broke.reason)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+import string
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from qbcall import devserver_files
 from qbcall.adapters import xmpp_stream
 from qbcall.adapters.xmpp import XmppSettings
 from qbcall.adapters.xmpp_settings import is_loopback
@@ -87,6 +89,27 @@ def test_untrusted_certificate_is_fatal_before_the_password_is_used() -> None:
             assert isinstance(broke.reason, InsecureLink)
             assert broke.fatal
             assert "certificate" in str(broke.reason)
+
+    run(scenario)
+
+
+@NEEDS_PROSODY
+def test_server_without_scram_is_shown_the_password_only_where_that_is_wanted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    only_plain = 'disable_sasl_mechanisms = { "SCRAM-SHA-1", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256" }\nVirtualHost'
+    template = devserver_files.CONFIG.template.replace("VirtualHost", only_plain)
+    monkeypatch.setattr(devserver_files, "CONFIG", string.Template(template))
+
+    async def scenario() -> None:
+        async with DevServer(tls=True) as server:
+            broke = await refusal(settings(server))
+            assert isinstance(broke.reason, InsecureLink)
+            assert "no SCRAM to log in, but PLAIN" in str(broke.reason)
+            async with online(settings(server, sasl_plain=True)) as (_, _, device):
+                assert device.startswith("ann@localhost/")
+            broke = await refusal(settings(server, sasl_plain=True, password="wrong"))
+            assert isinstance(broke.reason, AuthError)
 
     run(scenario)
 
