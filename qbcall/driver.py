@@ -123,7 +123,7 @@ class Driver:
                 self._publish(effect.event)
             case Transmit():
                 log.debug("call %s: %s to %s", effect.head.call, type(effect.signal).__name__, effect.to)
-                self._link.send(effect.to, effect.head, effect.signal)
+                self._link.send(effect.to, effect.head, effect.signal, effect.ticket)
             case DialLink():
                 self._link.dial()
             case DropLink():

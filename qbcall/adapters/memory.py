@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Callable
 
-from qbcall.core.inputs import Arrived, LinkBroke, LinkUp, Post
+from qbcall.core.inputs import Arrived, Confirmed, LinkBroke, LinkUp, Post
 from qbcall.core.model import CallHead, Device, User
 from qbcall.core.signals import Signal
 from qbcall.errors import LinkDown
@@ -49,6 +49,10 @@ class MemoryHub:
         links.remove(link)
         return True
 
+    def online(self, user: User) -> tuple[MemoryLink, ...]:
+        """The devices of a user that are online."""
+        return tuple(self._links.get(user, ()))
+
     def carry(self, sender: MemoryLink, to: User, signal: Signal) -> None:
         """Hand a signal to all devices of a user, as often as the tap says."""
         arrived = Arrived(sender=sender.me, device=sender.device, signal=signal)
@@ -90,13 +94,19 @@ class MemoryLink:
         if self._hub.part(self):
             self.post(LinkBroke(reason=LinkDown("the link was cut"), fatal=False))
 
-    def send(self, to: User, head: CallHead, signal: Signal) -> None:
-        """Send a signal to all devices of a user; it arrives in the next round of the event loop."""
-        asyncio.get_running_loop().call_soon(self._hub.carry, self, to, signal)
+    def send(self, to: User, head: CallHead, signal: Signal, ticket: int | None = None) -> None:
+        """Send a signal to all devices of a user; it arrives, and is confirmed, in the next round of the event loop."""
+        asyncio.get_running_loop().call_soon(self._send, to, signal, ticket)
 
     async def close(self) -> None:
         """Go offline."""
         self.drop()
+
+    def _send(self, to: User, signal: Signal, ticket: int | None) -> None:
+        if self in self._hub.online(self.me):
+            self._hub.carry(self, to, signal)
+            if ticket is not None:
+                self.post(Confirmed(ticket=ticket))
 
     def _stop_dialing(self) -> None:
         if self._dialing is not None:

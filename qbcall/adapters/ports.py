@@ -18,8 +18,12 @@ class ChatLink(Protocol):
     def drop(self) -> None:
         """Log out, or stop logging in; nothing is posted for it."""
 
-    def send(self, to: User, head: CallHead, signal: Signal) -> None:
-        """Send a signal to all devices of a user. Called only between `LinkUp` and `LinkBroke`."""
+    def send(self, to: User, head: CallHead, signal: Signal, ticket: int | None = None) -> None:
+        """Send a signal to all devices of a user, in order. Called only between `LinkUp` and `LinkBroke`.
+
+        With a ticket, `Confirmed` is posted once the server has it and all before it; one for many may do. What is not
+        confirmed before `LinkBroke` is sent again by the core after the next `LinkUp`: the link repeats nothing itself.
+        """
 
     async def close(self) -> None:
         """Log out, wait until everything is written, and leave no task behind."""

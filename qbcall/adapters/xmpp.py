@@ -60,7 +60,7 @@ class XmppLink:
         if self._stream is not None:
             self._leave(self._stream)
 
-    def send(self, to: User, head: CallHead, signal: Signal) -> None:
+    def send(self, to: User, head: CallHead, signal: Signal, ticket: int | None = None) -> None:
         """Write a signal to all devices of a user. What cannot be written is logged."""
         if self._stream is None:
             log.debug("not connected: a %s was not sent", type(signal).__name__)

@@ -26,6 +26,8 @@ class Transmit:
     to: User
     head: CallHead
     signal: Signal
+    ticket: int | None = None
+    """Given where it matters whether the server has it: `Confirmed` follows, unless the link breaks before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

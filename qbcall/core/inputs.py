@@ -17,7 +17,7 @@ from qbcall.core.model import (
     StatsReport,
     User,
 )
-from qbcall.core.signals import Signal
+from qbcall.core.signals import Message, Signal
 
 # -- wishes of the user: a wrong one raises UsageError and changes nothing -------------------------------------------
 
@@ -91,6 +91,8 @@ class LinkUp:
     """Logged in; signals can be sent."""
 
     device: Device
+    resumed: bool = False
+    """The server kept the session of before, and what arrived meanwhile (XEP-0198)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +103,20 @@ class LinkBroke:
     """What happened, a `LinkError`."""
     fatal: bool
     """Trying again is pointless or harmful: refused credentials, a conflict, no safe TLS."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmed:
+    """The server has everything that was transmitted up to this ticket."""
+
+    ticket: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FromServer:
+    """A message of the chat server itself, or of a component that is trusted like it."""
+
+    message: Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +253,8 @@ Input = (
     | SendUpdate
     | LinkUp
     | LinkBroke
+    | Confirmed
+    | FromServer
     | Arrived
     | OfferReady
     | AnswerReady

@@ -92,4 +92,27 @@ class RestartAnswer:
     answer: Description
 
 
-Signal = Invite | Accept | Decline | End | Candidates | Update | RestartOffer | RestartAnswer
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A typed signal of the application (Vonage: signaling)."""
+
+    call: CallId
+    type: str
+    """At most 128 characters of `A-Za-z0-9-_~`; may be empty."""
+    data: str
+    """At most 8192 bytes in UTF-8; may be empty."""
+    id: str
+    """Given by the sender; the same to all participants, and when it is sent again."""
+    seq: int | None = None
+    """1, 2, 3, ... from one participant to another within a call; None: of a client that does not count."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """All messages of the addressee up to this number arrived, and were told to the application."""
+
+    call: CallId
+    seq: int
+
+
+Signal = Message | Receipt | Invite | Accept | Decline | End | Candidates | Update | RestartOffer | RestartAnswer

@@ -32,7 +32,7 @@ class TellingLink:
         self.drop = link.drop
         self.close = link.close
 
-    def send(self, to: User, head: CallHead, signal: Signal) -> None:
+    def send(self, to: User, head: CallHead, signal: Signal, ticket: int | None = None) -> None:
         """Send a signal, and tell it."""
         self._sent.add(Sent(to, head, signal, asyncio.get_running_loop().time()))
-        self._link.send(to, head, signal)
+        self._link.send(to, head, signal, ticket)
