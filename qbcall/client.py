@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from qbcall.adapters.ports import ChatLink
-from qbcall.adapters.rtc import RtcMedia
+from qbcall.adapters.rtc import IceServer, RtcMedia
 from qbcall.adapters.xmpp import XmppLink
 from qbcall.call import Call, SinkSpec, SourceSpec
 from qbcall.config import Config
@@ -310,7 +310,12 @@ class Client:
         return self._driver
 
     def _xmpp(self, user: User, post: Post) -> ChatLink:
-        return XmppLink(self.config.xmpp_settings(), self._dialect, post)
+        services = self._use_servers if self.config.ice_settings().discover else None
+        return XmppLink(self.config.xmpp_settings(), self._dialect, post, services)
+
+    def _use_servers(self, servers: tuple[IceServer, ...]) -> None:
+        if self._media is not None:
+            self._media.use(servers)
 
     async def _go_online(self) -> None:
         stream = self.subscriptions.stream(ev.LinkEvent)

@@ -173,6 +173,8 @@ class IceSection(Section):
 
     servers: tuple[IceServerSection, ...] = ()
     """STUN and TURN servers: tables of `urls`, `username`, `credential`."""
+    discover: Flag = True
+    """While `servers` is empty: use those that the chat server names (XEP-0215)."""
     addresses: tuple[str, ...] = ()
     """Local addresses or interfaces to offer; empty: all but loopback."""
     transport_policy: Literal["all", "relay"] = "all"
@@ -281,7 +283,12 @@ class Config(Section):
                 )
                 for server in ice.servers
             )
-            return IceSettings(servers=servers, addresses=ice.addresses, transport_policy=ice.transport_policy)
+            return IceSettings(
+                servers=servers,
+                discover=ice.discover and not servers,
+                addresses=ice.addresses,
+                transport_policy=ice.transport_policy,
+            )
         except InvalidArgument as error:
             raise ConfigError([Problem("ice", str(error), "the configuration")]) from error
 

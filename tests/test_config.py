@@ -170,7 +170,14 @@ def test_no_ice_server_is_the_default() -> None:
 
 def test_relay_without_a_relay_is_refused() -> None:
     with pytest.raises(ConfigError, match="relay needs a TURN server"):
-        Config.of(ice={"transport_policy": "relay"}).ice_settings()
+        Config.of(ice={"transport_policy": "relay", "discover": False}).ice_settings()
+
+
+def test_servers_configured_by_hand_are_not_replaced_by_those_of_the_chat_server() -> None:
+    server = {"urls": "turn:turn.example.org"}
+    found = [Config.of(ice=ice).ice_settings().discover for ice in ({}, {"servers": [server]}, {"discover": False})]
+    assert found == [True, False, False]
+    assert Config.of(ice={"transport_policy": "relay"}).ice_settings().discover, "the chat server may name a relay"
 
 
 def test_xmpp_settings_are_those_of_the_adapter() -> None:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from qbcall.adapters.rtc_addresses import IceServer, IceSettings
@@ -79,6 +79,10 @@ class RtcMedia:
         self._last: dict[tuple[CallId, User], StatsReport] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._look: asyncio.TimerHandle | None = None
+
+    def use(self, servers: tuple[IceServer, ...]) -> None:
+        """Use these STUN and TURN servers for connections that are made from now on."""
+        self._ice = replace(self._ice, servers=servers)
 
     def provide(self, call: CallId, local: LocalMedia | None, deliver: Deliver, *, bandwidth: int = 0) -> None:
         """Say what is sent in a call, and who takes what is received; before its first offer or answer."""

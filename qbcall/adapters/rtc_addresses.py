@@ -61,15 +61,31 @@ class IceSettings:
     """None: peers must reach each other directly."""
     addresses: tuple[str, ...] = ()
     """Local addresses, or names of network interfaces, that are offered; empty: all but loopback."""
+    discover: bool = False
+    """Servers are told later, see `RtcMedia.use`."""
     transport_policy: str = "all"
     """`all`, or `relay`: only through TURN servers (W3C WebRTC: RTCIceTransportPolicy)."""
 
     def __post_init__(self) -> None:
         if self.transport_policy not in TRANSPORT_POLICIES:
             raise InvalidArgument(f"transport_policy must be all or relay, not {self.transport_policy!r}")
-        relays = [url for server in self.servers for url in server.urls if url.startswith("turn")]
-        if self.transport_policy == "relay" and not relays:
+        if self.transport_policy == "relay" and not self.relays and not self.discover:
             raise InvalidArgument("transport_policy relay needs a TURN server in servers")
+
+    @property
+    def relays(self) -> tuple[str, ...]:
+        """URLs of the TURN servers."""
+        return tuple(url for server in self.servers for url in server.urls if url.startswith("turn"))
+
+    @property
+    def why_no_candidate(self) -> str:
+        """For people: what is wrong if not one address can be offered."""
+        if self.transport_policy != "relay":
+            wanted = ", ".join(self.addresses) or "all but loopback"
+            return f"this machine has no address to offer (wanted: {wanted})"
+        if not self.relays:
+            return "media may go through TURN servers only, but none is configured, nor named by the chat server"
+        return f"no TURN server gave an address: {self.relays[0]} does not answer, or refuses the credentials"
 
 
 def local_addresses(settings: IceSettings) -> list[str]:

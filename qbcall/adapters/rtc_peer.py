@@ -31,7 +31,7 @@ from qbcall.adapters.rtc_stats import (
 )
 from qbcall.adapters.rtc_tracks import IncomingTrack, LocalMedia, OutgoingTrack, outlet
 from qbcall.core.model import CallMedia, Candidate, Description, MediaKind, StatsReport
-from qbcall.errors import NegotiationError
+from qbcall.errors import MediaError, NegotiationError
 from qbcall.media.frames import Frame
 
 
@@ -189,8 +189,7 @@ class PeerConnection:
             await self._pc.setLocalDescription(ours)
         self._ours = announce(self._pc.localDescription.sdp, self._limits.announced)
         if "a=candidate:" not in self._ours:
-            wanted = ", ".join(self._ice.addresses) or "all but loopback"
-            raise NegotiationError(f"this machine has no address to offer (wanted: {wanted})")
+            raise MediaError(self._ice.why_no_candidate)
         return Description(self._ours)
 
     async def _use(self, remote: rtc_sdp.Remote, type_: str) -> None:

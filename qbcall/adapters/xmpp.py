@@ -11,6 +11,7 @@ from xml.etree.ElementTree import Element
 from slixmpp import InvalidJID
 from slixmpp.xmlstream import tostring
 
+from qbcall.adapters.xmpp_services import TellServers
 from qbcall.adapters.xmpp_settings import XmppSettings
 from qbcall.adapters.xmpp_stream import XmppStream
 from qbcall.core.inputs import Arrived, LinkBroke, LinkUp, Post
@@ -34,12 +35,16 @@ RESOURCE_BYTES = 8
 class XmppLink:
     """One device of one account. Each `dial` is a new connection with the same resource; it never dials by itself."""
 
-    def __init__(self, settings: XmppSettings, dialect: Dialect, post: Post) -> None:
+    def __init__(
+        self, settings: XmppSettings, dialect: Dialect, post: Post, services: TellServers | None = None
+    ) -> None:
+        """`services` takes the STUN and TURN servers that the server names after a login; None: it is not asked."""
         self.ignored: Counter[str] = Counter()
         """Messages that were ignored, by the reason."""
         self._settings = settings
         self._dialect = dialect
         self._post = post
+        self._services = services
         self._resource = settings.resource or f"qbcall-{secrets.token_hex(RESOURCE_BYTES)}"
         self._stream: XmppStream | None = None
         self._dialing: asyncio.Task[None] | None = None
@@ -104,6 +109,7 @@ class XmppLink:
                 up=lambda device: self._post(LinkUp(device=device)),
                 heard=self._heard,
                 ended=self._ended,
+                services=self._services,
             )
         except InvalidJID as error:
             self._post(LinkBroke(reason=AuthError(f"{self._settings.jid}: {error}"), fatal=True))

@@ -17,6 +17,7 @@ from slixmpp.xmlstream.xmlstream import NotConnectedError
 
 from qbcall.adapters.xmpp_safety import is_distrust, unsafe
 from qbcall.adapters.xmpp_scram import MECHANISMS, PLAIN, check_challenge
+from qbcall.adapters.xmpp_services import TellServers, watch_services
 from qbcall.adapters.xmpp_settings import CLIENT_PORT, DIRECT_TLS_PORT, XmppSettings, is_loopback
 from qbcall.core.model import Device
 from qbcall.errors import AuthError, InsecureLink, LinkDown, LinkError, ServerUnreachable
@@ -56,6 +57,7 @@ class XmppStream(ClientXMPP):
         up: Callable[[Device], None],
         heard: Callable[[Element], None],
         ended: Callable[[LinkError, bool], None],
+        services: TellServers | None = None,
     ) -> None:
         super().__init__(
             f"{settings.jid}/{resource}",
@@ -71,6 +73,7 @@ class XmppStream(ClientXMPP):
         self._tell_up = up
         self._tell_heard = heard
         self._tell_ended = ended
+        self._tell_services = services
         self._over = False
         self._is_up = False
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -317,6 +320,8 @@ class XmppStream(ClientXMPP):
         """Become reachable, then watch the link."""
         # Without presence, no message to all devices arrives here (RFC 6121, section 8.5.2).
         self.send_presence()
+        if self._tell_services is not None:
+            self._own_tasks.add(watch_services(self, self._tell_services))
         try:
             # The server works in order: with its answer, it has seen the presence.
             await self.round_trip(self._settings.login_timeout)
