@@ -11,11 +11,11 @@ import shutil
 import socket
 import tempfile
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from qbcall.devserver_files import Plan, write_account, write_files
+from qbcall.devserver_files import ExternalService, Plan, write_account, write_files
 from qbcall.dialects.jid import bare_jid
 from qbcall.errors import InvalidArgument, ProgramMissing, ServerUnreachable
 
@@ -52,6 +52,7 @@ class DevServer:
         domain: str = "localhost",
         *,
         tls: bool = False,
+        external_services: Sequence[ExternalService] = (),
     ) -> None:
         given = (
             accounts
@@ -66,6 +67,8 @@ class DevServer:
         """Passwords by the part of a JID before the `@`."""
         self.tls = tls
         """With TLS required (STARTTLS), else without TLS."""
+        self.external_services = tuple(external_services)
+        """STUN and TURN servers that it names to its users (XEP-0215); none: it has no XEP-0215."""
         self.port = 0
         """Of chat clients; the same after `restart`."""
         self.http_port = 0
@@ -94,6 +97,7 @@ class DevServer:
                 domain=self.domain,
                 accounts=self.accounts,
                 tls=self.tls,
+                services=self.external_services,
                 run_as_root=os.geteuid() == 0 and _prosody_user() is None,
             )
             self.ca_file = write_files(plan)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime
 import string
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from cryptography import x509
@@ -35,8 +35,8 @@ http_interfaces = { $host }
 https_ports = {}
 modules_disabled = { "s2s" }
 modules_enabled = {
-  "roster", "saslauth", "disco", "ping", "smacks", "carbons", "blocklist", "pep", "external_services",
-  "http", "bosh", "websocket", $tls_module
+  "roster", "saslauth", "disco", "ping", "smacks", "carbons", "blocklist", "pep", "http", "bosh", "websocket",
+  $more_modules
 }
 
 authentication = "internal_plain"
@@ -50,7 +50,7 @@ smacks_hibernation_time = 30
 -- Without this, an acknowledgement waits up to 45 ms for the next packet.
 network_settings = { nagle = false }
 limits = { c2s = { rate = "100mb/s", burst = "2s" } }
-external_services = {}
+external_services = { $services }
 $certificate
 
 VirtualHost $domain
@@ -61,6 +61,31 @@ CERTIFICATE = string.Template(
     'ssl = { certificate = $place .. "/certs/server.crt", key = $place .. "/certs/server.key" }'
 )
 VALIDITY = datetime.timedelta(days=30)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExternalService:
+    """A STUN or TURN server that the chat server names to its users (XEP-0215)."""
+
+    type: str
+    """`stun`, `stuns`, `turn` or `turns`."""
+    host: str
+    port: int
+    transport: str = "udp"
+    """`udp` or `tcp`."""
+    username: str | None = None
+    """The same for everybody."""
+    password: str | None = field(default=None, repr=False)
+    """With `username`."""
+    secret: str | None = field(default=None, repr=False)
+    """Shared with the TURN server (coturn's `static-auth-secret`): each answer gets credentials of its own."""
+    ttl: int | None = None
+    """Seconds that an answer is good for; None: with `secret` a day, else for ever."""
+
+    def as_lua(self) -> str:
+        """The table that Prosody reads (https://prosody.im/doc/modules/mod_external_services)."""
+        given = {one.name: getattr(self, one.name) for one in fields(self)} | {"algorithm": "turn"}
+        return "{ " + ", ".join(f"{name} = {lua(value)}" for name, value in given.items() if value is not None) + " }"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +100,7 @@ class Plan:
     domain: str
     accounts: Mapping[str, str]
     tls: bool
+    services: Sequence[ExternalService]
     run_as_root: bool
 
 
@@ -90,8 +116,9 @@ def write_files(plan: Plan) -> Path | None:
         "port": lua(plan.port),
         "http_port": lua(plan.http_port),
         "tls": lua(plan.tls),
-        "tls_module": lua("tls") if plan.tls else "",
+        "more_modules": ", ".join(map(lua, _more_modules(plan))),
         "certificate": CERTIFICATE.substitute(place=place) if plan.tls else "",
+        "services": ", ".join(one.as_lua() for one in plan.services),
         "domain": lua(plan.domain),
     }
     (plan.place / "prosody.cfg.lua").write_text(CONFIG.substitute(values), encoding="utf-8")
@@ -124,6 +151,13 @@ def lua(value: str | int | bool) -> str:
 def encoded(name: str) -> str:
     """A name as Prosody's `util.datamanager` writes it in file names."""
     return "".join(chr(byte) if chr(byte).isalnum() and byte < 128 else f"%{byte:02x}" for byte in name.encode())
+
+
+def _more_modules(plan: Plan) -> Iterator[str]:
+    if plan.tls:
+        yield "tls"
+    if plan.services:
+        yield "external_services"
 
 
 def _write_certificates(plan: Plan) -> Path:
