@@ -99,7 +99,7 @@ async def _start(place: Path) -> Process:
             *arguments, cwd=place, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL
         )
     user = pwd.getpwnam("turnserver")  # Debian's package makes it
-    for path in (place, *place.iterdir()):
+    for path in (place, place / "turn.conf"):
         os.chown(path, user.pw_uid, user.pw_gid)
     return await asyncio.create_subprocess_exec(
         *arguments,
