@@ -25,6 +25,10 @@ class Invite:
     head: CallHead
     offer: Description
     info: Info = field(default_factory=dict)
+    data: str = ""
+    """What the sender says about itself for the whole call, at most 1000 characters (Vonage: connection data)."""
+    receipts: bool = False
+    """The sender acknowledges messages."""
 
     @property
     def call(self) -> CallId:
@@ -39,6 +43,10 @@ class Accept:
     call: CallId
     answer: Description
     info: Info = field(default_factory=dict)
+    data: str = ""
+    """As in `Invite`."""
+    receipts: bool = False
+    """As in `Invite`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,8 @@ from qbcall.core.signals import (
     Decline,
     End,
     Invite,
+    Message,
+    Receipt,
     RestartAnswer,
     RestartOffer,
     Signal,
@@ -25,6 +27,8 @@ from qbcall.core.signals import (
 )
 from qbcall.dialects.jid import bare_jid
 from qbcall.dialects.quickblox_info import decline_reason, read_info, write_info
+from qbcall.dialects.quickblox_message import read_update
+from qbcall.dialects.quickblox_participant import read_participant_data, read_receipts, write_participant
 from qbcall.dialects.xml import CLIENT, add, child, child_text, children, local_name, utf8_size
 from qbcall.errors import InvalidArgument, Malformed
 
@@ -59,6 +63,8 @@ SIGNAL_TYPES: dict[type[Signal], str] = {
     Update: "update",
     RestartOffer: "update",
     RestartAnswer: "update",
+    Message: "update",
+    Receipt: "update",
 }
 CALL_TYPES = {CallMedia.VIDEO: "1", CallMedia.AUDIO: "2"}
 _MEDIA = {number: media for media, number in CALL_TYPES.items()}
@@ -135,10 +141,19 @@ class QuickBlox:
             return None
         kind = child_text(params, "signalType").strip()
         read = self._invite if kind == "call" else _READERS.get(kind)
-        return read(CallId(_id_field(params, "sessionID")), params) if read else None
+        if read is None:
+            return None
+        signal = read(CallId(_id_field(params, "sessionID")), params)
+        return read_update(signal, message.get("id", "")) if isinstance(signal, Update) else signal
 
     def _invite(self, call: CallId, params: Element) -> Invite:
-        return Invite(head=self._head(call, params), offer=_description(params), info=read_info(params))
+        return Invite(
+            head=self._head(call, params),
+            offer=_description(params),
+            info=read_info(params),
+            data=read_participant_data(params),
+            receipts=read_receipts(params),
+        )
 
     def _head(self, call: CallId, params: Element) -> CallHead:
         media = _MEDIA.get(child_text(params, "callType").strip())
@@ -163,9 +178,9 @@ class QuickBlox:
         Lines of an SDP end in a line feed, which is what arrives in any case (XML 1.0, section 2.11).
 
         Raises:
-            InvalidArgument: an info that `check_info` refuses, no callees, or no candidates: QuickBlox's JavaScript
-                SDK stops to listen when it gets such a stanza.
-            TypeError: an info that is not text to text.
+            InvalidArgument: an info, message or participant's data that its check refuses, no callees, or no
+                candidates: QuickBlox's JavaScript SDK stops to listen when it gets such a stanza.
+            TypeError: what must be text is none.
         """
         if not head.callees:
             raise InvalidArgument("callees must not be empty")
@@ -216,7 +231,13 @@ def _description(parent: Element) -> Description:
 
 
 def _accept(call: CallId, params: Element) -> Accept:
-    return Accept(call=call, answer=_description(params), info=read_info(params))
+    return Accept(
+        call=call,
+        answer=_description(params),
+        info=read_info(params),
+        data=read_participant_data(params),
+        receipts=read_receipts(params),
+    )
 
 
 def _decline(call: CallId, params: Element) -> Decline:
@@ -283,6 +304,7 @@ def _write_body(params: Element, signal: Signal) -> None:
     match signal:
         case Invite(offer=description) | Accept(answer=description):
             _write_sdp(params, description)
+            write_participant(params, signal.data, signal.receipts)
         case RestartOffer(offer_id=offer_id, offer=description):
             _write_restart(params, "offer", offer_id, description)
         case RestartAnswer(offer_id=offer_id, answer=description):
@@ -290,7 +312,7 @@ def _write_body(params: Element, signal: Signal) -> None:
         case Candidates(candidates=candidates):
             _write_candidates(params, candidates)
         case _:
-            pass  # Decline, End and Update have nothing but user info.
+            pass  # All others have nothing but user info.
 
 
 def _write_sdp(parent: Element, description: Description) -> None:

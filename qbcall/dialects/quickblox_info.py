@@ -6,14 +6,15 @@ import json
 from xml.etree.ElementTree import Element
 
 from qbcall.core.model import DeclineReason, Info
-from qbcall.core.signals import Accept, Decline, End, Invite, Signal, Update
+from qbcall.core.signals import Accept, Decline, End, Invite, Message, Receipt, Signal, Update
+from qbcall.dialects.quickblox_message import message_info, receipt_info
 from qbcall.dialects.xml import add, check_info, child, local_name, utf8_size
 from qbcall.errors import Malformed
 
 MAX_INFO_KEYS = 64
 """Elements within `userInfo`, nested ones included: what we send, and some keys that clients add by themselves."""
-MAX_INFO_BYTES = 16_384
-"""Names and texts within `userInfo`, in UTF-8."""
+MAX_INFO_BYTES = 20_480
+"""Names and texts within `userInfo`, in UTF-8: a message's data can double where JSON escapes it."""
 DECLINE_MARKS = (
     (DeclineReason.BUSY, "reject", "busy"),
     (DeclineReason.BUSY, "busy", "true"),
@@ -58,7 +59,7 @@ def write_info(params: Element, signal: Signal) -> None:
     """Write what the application says, if it says anything.
 
     Raises:
-        InvalidArgument, TypeError: `check_info` refuses it.
+        InvalidArgument, TypeError: `check_info` or `check_message` refuses it.
     """
     match signal:
         case Decline(reason=reason, info=info):
@@ -66,6 +67,10 @@ def write_info(params: Element, signal: Signal) -> None:
             info = _marked(reason, info)
         case Invite(info=info) | Accept(info=info) | End(info=info) | Update(info=info):
             check_info(info)
+        case Message():
+            info = message_info(signal)
+        case Receipt():
+            info = receipt_info(signal)
         case _:
             return
     if not info:

@@ -16,6 +16,14 @@ MAX_INFO_KEYS = 60
 """Keys of one info that is sent. Receivers take a few more, since dialects add keys of their own."""
 MAX_INFO_BYTES = 16_000
 """Keys and values of one info that is sent, in UTF-8. Some servers limit stanzas to 64 kB, and an SDP is in it."""
+MESSAGE_KEYS = ("sigType", "sigData", "sigId", "sigSeq")
+"""Keys that make a message of the application out of an update."""
+RECEIPT_KEY = "sigAck"
+"""Key that makes a receipt out of an update."""
+RESERVED = dict.fromkeys((*MESSAGE_KEYS, RECEIPT_KEY), "such an update for a signal") | {
+    "delay": "such a message for a late one"
+}
+"""Keys that no info may have, and what receivers would take it for."""
 
 _NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Everything but `Char` of XML 1.0, section 2.2."""
@@ -52,6 +60,12 @@ def add(parent: Element, name: str, text: str | None = None) -> Element:
 def utf8_size(text: str) -> int:
     """Bytes of a text in UTF-8; anything else than Unicode counts one byte."""
     return len(text.encode(errors="replace"))
+
+
+def unwritable(text: str) -> str:
+    """The first character that XML cannot carry, escaped or not; empty: there is none."""
+    found = _NOT_IN_XML.search(text)
+    return found[0] if found else ""
 
 
 def check_info(info: Info | None) -> Info:
@@ -91,21 +105,20 @@ def _check_key(key: str) -> None:
         raise InvalidArgument(
             f"info: the key {key!r} is not an XML name (letters, digits, '_', '-', '.'; a letter first)"
         )
-    if key == "delay":
-        raise InvalidArgument("info: the key 'delay' is reserved: receivers take such a message for a late one")
+    if key in RESERVED:
+        raise InvalidArgument(f"info: the key {key!r} is reserved: receivers take {RESERVED[key]}")
 
 
 def _check_value(key: str, value: str) -> None:
-    wrong = _NOT_IN_XML.search(value)
-    if wrong:
-        raise InvalidArgument(f"info: the value of {key!r} has {wrong[0]!r} in it, which XML cannot carry")
+    if wrong := unwritable(value):
+        raise InvalidArgument(f"info: the value of {key!r} has {wrong!r} in it, which XML cannot carry")
     if "\r" in value:
         raise InvalidArgument(f"info: the value of {key!r} has '\\r' in it, which XML turns into '\\n'; use '\\n'")
 
 
 def _is_name(key: str) -> bool:
     """Whether this is an element name for expat, the parser of slixmpp and Prosody; the tables of others differ."""
-    if _NOT_IN_XML.search(key):
+    if unwritable(key):
         return False
     try:
         element = fromstring(f"<{key}/>")  # noqa: S314 - our own text, and a name cannot hold an entity

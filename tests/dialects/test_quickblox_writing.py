@@ -12,6 +12,8 @@ from qbcall.core.signals import (
     Decline,
     End,
     Invite,
+    Message,
+    Receipt,
     RestartAnswer,
     RestartOffer,
     Signal,
@@ -40,6 +42,8 @@ SIGNALS: list[Signal] = [
     Update(call=CALL, info={"mic": "off"}),
     RestartOffer(call=CALL, offer_id="o1", offer=SDP),
     RestartAnswer(call=CALL, offer_id="o1", answer=SDP),
+    Message(call=CALL, type="chat", data="hi", id="m1", seq=1),
+    Receipt(call=CALL, seq=1),
 ]
 
 

@@ -1,0 +1,107 @@
+"""Messages of the application and their receipts, as keys in the `userInfo` of QuickBlox's `update`.
+
+A JavaScript application gets them in `onUpdateCallListener`, and sends them with
+`session.update({userInfo: {sigType, sigData}})`.
+
+| key | holds |
+| --- | --- |
+| `sigType` | the type |
+| `sigData` | the data |
+| `sigEncoding` | `json`: the data is a JSON string (RFC 8259), in JavaScript `JSON.parse(userInfo.sigData)` |
+| `sigId` | the id that the sender gave; without it, the id of the stanza is meant |
+| `sigSeq` | the number; of clients that count |
+| `sigAck` | alone: all messages up to this number arrived |
+
+`sigEncoding` is there only where the data has a carriage return in it: servers write a stanza anew without escaping
+it, so that it would arrive as a line feed (XML 1.0, section 2.11).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+from qbcall.core.model import Info
+from qbcall.core.signals import Message, Receipt, Update
+from qbcall.dialects.message_text import check_message
+from qbcall.dialects.xml import MESSAGE_KEYS, RECEIPT_KEY
+from qbcall.errors import InvalidArgument, Malformed
+
+MAX_SEQ = 2**53
+"""What JavaScript counts exactly."""
+MAX_MESSAGE_ID = 256
+"""Characters of an id, which is kept."""
+_NUMBER = re.compile("[1-9][0-9]{0,15}")
+
+
+def message_info(signal: Message) -> dict[str, str]:
+    """The keys of a message.
+
+    Raises:
+        InvalidArgument, TypeError: `check_message` refuses it.
+    """
+    check_message(signal.type, signal.data)
+    info = {"sigType": signal.type, "sigData": signal.data, "sigId": signal.id}
+    if signal.seq is not None:
+        info["sigSeq"] = str(signal.seq)
+    if "\r" in signal.data:
+        info |= {"sigData": json.dumps(signal.data, ensure_ascii=False), "sigEncoding": "json"}
+    return info
+
+
+def receipt_info(signal: Receipt) -> dict[str, str]:
+    """The key of a receipt."""
+    return {RECEIPT_KEY: str(signal.seq)}
+
+
+def read_update(update: Update, stanza_id: str) -> Update | Message | Receipt:
+    """The message or receipt that an update is, or else the update itself.
+
+    Raises:
+        Malformed: it is one, but breaks its rules; names the key.
+    """
+    info = update.info
+    if RECEIPT_KEY in info:
+        return Receipt(call=update.call, seq=_number(RECEIPT_KEY, info[RECEIPT_KEY]))
+    if not any(key in info for key in MESSAGE_KEYS):
+        return update
+    type, data = info.get("sigType", ""), _data(info)
+    try:
+        check_message("", data)
+    except InvalidArgument as error:
+        raise Malformed(f"sigData: {error}") from None
+    try:
+        check_message(type, "")
+    except InvalidArgument as error:
+        raise Malformed(f"sigType: {str(error)[:400]}") from None
+    seq = _number("sigSeq", info["sigSeq"]) if "sigSeq" in info else None
+    return Message(call=update.call, type=type, data=data, id=_id(info, stanza_id), seq=seq)
+
+
+def _data(info: Info) -> str:
+    text = info.get("sigData", "")
+    if info.get("sigEncoding") != "json":
+        return text
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        raise Malformed("sigData: is not JSON, as sigEncoding says") from None
+    if not isinstance(data, str):
+        raise Malformed("sigData: a JSON string, nothing else")
+    return data
+
+
+def _id(info: Info, stanza_id: str) -> str:
+    found = info.get("sigId") or stanza_id
+    if not found:
+        raise Malformed("sigId: missing, and the stanza has no id")
+    if len(found) > MAX_MESSAGE_ID:
+        raise Malformed(f"sigId: {len(found)} characters, at most {MAX_MESSAGE_ID}")
+    return found
+
+
+def _number(key: str, text: str) -> int:
+    found = _NUMBER.fullmatch(text.strip())
+    if not found or int(found[0]) > MAX_SEQ:
+        raise Malformed(f"{key}: a whole number from 1 to {MAX_SEQ}, not {text[:40]!r}")
+    return int(found[0])
