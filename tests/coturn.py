@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import hmac
 import os
 import pwd
 import secrets
 import shutil
 import socket
 import tempfile
+import time
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -61,6 +64,11 @@ class Coturn:
     """`static-auth-secret`: user names are times of expiry, passwords are made with it."""
     place: Path
     host: str = HOST
+
+    def credentials(self) -> tuple[str, str]:
+        """User name and password for ten minutes (draft-uberti-behave-turn-rest)."""
+        username = str(int(time.time()) + 600)
+        return username, base64.b64encode(hmac.digest(self.secret.encode(), username.encode(), "sha1")).decode()
 
     @property
     def log(self) -> str:
