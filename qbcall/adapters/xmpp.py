@@ -14,9 +14,9 @@ from slixmpp.xmlstream import tostring
 from qbcall.adapters.xmpp_services import TellServers
 from qbcall.adapters.xmpp_settings import XmppSettings
 from qbcall.adapters.xmpp_stream import XmppStream
-from qbcall.core.inputs import Arrived, LinkBroke, LinkUp, Post
+from qbcall.core.inputs import Arrived, Confirmed, FromServer, LinkBroke, Post
 from qbcall.core.model import CallHead, Device, User
-from qbcall.core.signals import Signal
+from qbcall.core.signals import Message, Signal
 from qbcall.dialects import Dialect
 from qbcall.dialects.jid import bare_jid
 from qbcall.dialects.xml import CLIENT
@@ -66,7 +66,7 @@ class XmppLink:
             self._leave(self._stream)
 
     def send(self, to: User, head: CallHead, signal: Signal, ticket: int | None = None) -> None:
-        """Write a signal to all devices of a user. What cannot be written is logged."""
+        """Write a signal to all devices of a user. What cannot be written is logged, and counts as confirmed."""
         if self._stream is None:
             log.debug("not connected: a %s was not sent", type(signal).__name__)
             return
@@ -74,8 +74,10 @@ class XmppLink:
             text = tostring(self._dialect.encode(to, head, signal), xmlns=CLIENT)
         except (InvalidArgument, TypeError, ValueError) as error:
             log.error("a %s cannot be written: %s", type(signal).__name__, error)
+            # It would be sent again, and again in vain.
+            self._stream.skip(ticket)
             return
-        self._stream.write(text)
+        self._stream.write(text, ticket)
 
     async def close(self) -> None:
         """Log out, wait for the end of the stream (2 s at most), and leave no task behind."""
@@ -106,8 +108,9 @@ class XmppLink:
             self._stream = XmppStream(
                 self._settings,
                 self._resource,
-                up=lambda device: self._post(LinkUp(device=device)),
+                up=self._post,
                 heard=self._heard,
+                confirmed=lambda ticket: self._post(Confirmed(ticket=ticket)),
                 ended=self._ended,
                 services=self._services,
             )
@@ -144,23 +147,35 @@ class XmppLink:
             return
         self._post(found)
 
-    def _read(self, message: Element) -> Arrived | str:
+    def _read(self, message: Element) -> Arrived | FromServer | str:
         """What arrived, or why it is ignored."""
         kind = message.get("type", "normal")
         if kind != "headline":
             return "an error" if kind == "error" else "not a headline"
         device = message.get("from", "")
+        if device.lower() in self._settings.trusted:
+            return self._read_trusted(message)
         try:
             sender = bare_jid(device.partition("/")[0])
         except InvalidArgument:
             return "not from a user"
         if sender == self._settings.jid:
             return "from this account"
+        signal = self._decode(message)
+        return signal if isinstance(signal, str) else Arrived(sender=sender, device=Device(device), signal=signal)
+
+    def _read_trusted(self, message: Element) -> FromServer | str:
+        """The server takes part in no call: messages are all that it can say."""
+        signal = self._decode(message)
+        if isinstance(signal, Message):
+            return FromServer(message=signal)
+        return signal if isinstance(signal, str) else "not a message of the server"
+
+    def _decode(self, message: Element) -> Signal | str:
         if next(message.iter(DELAY), None) is not None:
             return "delayed"
         try:
-            signal = self._dialect.decode(message)
+            return self._dialect.decode(message) or "not a signal"
         except Malformed as error:
             log.debug("malformed signal: %s", error)
             return f"malformed {str(error).partition(':')[0]}"
-        return "not a signal" if signal is None else Arrived(sender=sender, device=Device(device), signal=signal)

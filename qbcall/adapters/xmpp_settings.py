@@ -30,13 +30,26 @@ class XmppSettings:
     """Show the password to a server that offers no SCRAM (RFC 4616), under verified TLS only."""
     login_timeout: float = 15.0
     """Seconds from dialing to `LinkUp`."""
+    answer_timeout: float = 4.0
+    """Seconds without an answer of the server, after something was sent, until the link counts as dead."""
+    idle_interval: float = 5.0
+    """Seconds without a question until the server is asked: TCP alone notices a dead link after many minutes."""
+    stream_management: bool = True
+    """Use XEP-0198 where the server has it: cheaper confirmations, and sessions that outlive their connection."""
     resource: str | None = None
     """Name of this device; None: a random one."""
+    trusted_components: tuple[str, ...] = ()
+    """Domains whose messages count as the server's, besides the account's own."""
 
     @property
     def domain(self) -> str:
         """Of the account."""
         return self.jid.partition("@")[2]
+
+    @property
+    def trusted(self) -> frozenset[str]:
+        """Senders whose messages count as the server's: bare domains, which no user can write from."""
+        return frozenset(domain.lower() for domain in (self.domain, *self.trusted_components))
 
     @property
     def address(self) -> str | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from qbcall.adapters import xmpp_stream
+from qbcall.adapters import xmpp_login
 from qbcall.devserver_files import Plan, write_files
 from qbcall.errors import AuthError, InsecureLink, LinkDown, ServerUnreachable
 from tests.adapters.xmpp_room import HEADER, LOCAL, PROCEED, SASL, features, impostor, refusal, run
@@ -83,6 +83,7 @@ def certified(place: Path, domain: str) -> tuple[ssl.SSLContext, Path | None]:
             accounts={},
             tls=True,
             run_as_root=False,
+            services=(),
         )
     )
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -109,7 +110,7 @@ def test_certificate_must_be_trusted_and_for_the_domain(
     async def scenario() -> None:
         async with impostor(*lines, tls=context, direct=direct) as server:
             if direct:
-                patch.setattr(xmpp_stream, "DIRECT_TLS_PORT", server.port)
+                patch.setattr(xmpp_login, "DIRECT_TLS_PORT", server.port)
             wanted = replace(LOCAL, port=server.port, plaintext=False, ca_file=ca_file if known else None)
             broke = await refusal(wanted)
         assert isinstance(broke.reason, InsecureLink)
@@ -123,7 +124,7 @@ def test_certificate_must_be_trusted_and_for_the_domain(
 def test_server_without_tls_at_a_port_with_tls_gets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         async with impostor(HEADER + features("SCRAM-SHA-1")) as server:
-            monkeypatch.setattr(xmpp_stream, "DIRECT_TLS_PORT", server.port)
+            monkeypatch.setattr(xmpp_login, "DIRECT_TLS_PORT", server.port)
             broke = await refusal(replace(LOCAL, port=server.port, plaintext=False))
         assert isinstance(broke.reason, InsecureLink)
         assert not [text for text in server.heard if "<stream" in text]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from qbcall import devserver_files
-from qbcall.adapters import xmpp_stream
+from qbcall.adapters import xmpp_login
 from qbcall.adapters.xmpp import XmppSettings
 from qbcall.adapters.xmpp_settings import is_loopback
 from qbcall.core.inputs import LinkBroke
@@ -194,7 +194,7 @@ def test_plaintext_to_another_machine_is_refused_before_connecting(
     def connect(*args: object) -> None:
         pytest.fail("connected")
 
-    monkeypatch.setattr(xmpp_stream.XmppStream, "connect", connect)
+    monkeypatch.setattr(xmpp_login.XmppLogin, "connect", connect)
 
     async def scenario() -> None:
         broke = await refusal(XmppSettings(jid="ann@chat.example.org", password="x", host=host, plaintext=True))

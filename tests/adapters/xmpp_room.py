@@ -74,8 +74,15 @@ class Stranger(XmppStream):
 
     def __init__(self, settings: XmppSettings) -> None:
         self.seen: list[Element] = []
-        self.ready: asyncio.Future[Device] = asyncio.get_running_loop().create_future()
-        super().__init__(settings, "stranger", up=self.ready.set_result, heard=lambda _: None, ended=self._lost)
+        self.ready: asyncio.Future[LinkUp] = asyncio.get_running_loop().create_future()
+        super().__init__(
+            settings,
+            "stranger",
+            up=self.ready.set_result,
+            heard=lambda _: None,
+            confirmed=lambda _: None,
+            ended=self._lost,
+        )
 
     def _lost(self, reason: LinkError, fatal: bool) -> None:
         if not self.ready.done():
