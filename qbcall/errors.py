@@ -5,6 +5,7 @@ QbcallError
 ├── UsageError             the caller's fault: raised by the call that caused it, nothing was sent
 │   ├── InvalidState       right thing, wrong moment
 │   └── InvalidArgument    wrong value; names the field, the value and the limit (also a ValueError)
+├── SignalFailed           a typed signal was not sent; carries a code as Vonage's
 ├── LinkError              the chat link
 │   ├── AuthError          credentials refused
 │   ├── ServerUnreachable  no such host, refused port, no answer
@@ -73,6 +74,18 @@ class InvalidState(UsageError):
 
 class InvalidArgument(UsageError, ValueError):
     """A wrong value; the message names the field, the value and the limit."""
+
+
+class SignalFailed(QbcallError):
+    """A typed signal was not sent, or nobody knows whether it was.
+
+    `code`: 400 invalid type or data, 404 not in the call, 413 too long, 429 too many at once, 500 not connected or the
+    reconnection failed (Vonage Video API: signal errors).
+    """
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(f"{text} ({code})")
+        self.code = code
 
 
 class LinkError(QbcallError):

@@ -15,6 +15,7 @@ from typing import Any
 from qbcall.core.connection import CONNECTION
 from qbcall.core.link import LINK
 from qbcall.core.machine import Row, Stay, Table
+from qbcall.core.mailbox import MAIL
 from qbcall.core.reconnection import RECONNECTION
 from qbcall.core.session import SESSION
 
@@ -27,6 +28,7 @@ ABOUT: dict[str, tuple[Table[Any, Any], str, str]] = {
         "NEW",
         "The connection to one other user of a call, QuickBlox's peer connection state: `qbcall/core/connection.py`.",
     ),
+    "MAIL": (MAIL, "QUIET", "The typed signals of one call, as far as they take time: `qbcall/core/mailbox.py`."),
     "RECONNECTION": (
         RECONNECTION,
         "STABLE",

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from qbcall.core import events as ev
 from qbcall.core.effects import Drop, Effect, Emit, Transmit
 from qbcall.core.inputs import (
     AcceptCall,
     Arrived,
+    Confirmed,
     CreateCall,
+    FromServer,
     GoOffline,
     GoOnline,
     HangUp,
@@ -19,16 +22,19 @@ from qbcall.core.inputs import (
     LinkUp,
     MediaFact,
     RejectCall,
+    SendMessage,
     SendUpdate,
     StartCall,
+    WithdrawMessage,
 )
 from qbcall.core.link import Link
 from qbcall.core.machine import Due
+from qbcall.core.mailbox import Mailbox
 from qbcall.core.model import CallHead, CallId, CallState, DeclineReason, Device, Leads, User
 from qbcall.core.policy import Policy
 from qbcall.core.session import Session
-from qbcall.core.signals import Accept, Decline, Invite, Signal
-from qbcall.errors import InvalidArgument, InvalidState, LinkDown
+from qbcall.core.signals import Accept, Decline, Invite, Message, Signal
+from qbcall.errors import InvalidArgument, InvalidState, LinkDown, SignalFailed
 
 REMEMBERED_CALLS = 512
 """Calls that are over and still known, so that a late repetition does not ring again."""
@@ -95,15 +101,11 @@ class Engine:
             case Arrived():
                 self._arrived(what)
             case MediaFact():
-                if (session := self.sessions.get(what.call)) is not None:
-                    session.fact(what, self._now)
-                    self._forget_closed(session)
-            case GoOffline():
-                for call in tuple(self.sessions):
-                    self._command(HangUp(call=call))
-                self.link.region.feed(what)
-            case GoOnline() | LinkUp() | LinkBroke():
+                self._learn(what)
+            case GoOnline() | GoOffline() | LinkUp() | LinkBroke():
                 self._hear_link(what)
+            case SendMessage() | WithdrawMessage() | Confirmed() | FromServer():
+                self._carry_mail(what)
         return self._taken()
 
     def advance(self, now: float) -> list[Effect]:
@@ -114,6 +116,8 @@ class Engine:
             if session is None:
                 due.region.expire(due.timer)
                 due.region.feed(due.timer())
+                if not (self.link.online or self.link.coming_back):
+                    self._tell_mail(Mailbox.link_lost)
             else:
                 session.expire(due, self._now)
                 self._forget_closed(session)
@@ -162,15 +166,74 @@ class Engine:
         session.command(what, self._now)
         self._forget_closed(session)
 
-    def _hear_link(self, what: GoOnline | LinkUp | LinkBroke) -> None:
+    def _learn(self, what: MediaFact) -> None:
+        if (session := self.sessions.get(what.call)) is not None:
+            session.fact(what, self._now)
+            self._forget_closed(session)
+
+    def _hear_link(self, what: GoOnline | GoOffline | LinkUp | LinkBroke) -> None:
+        if isinstance(what, GoOffline):
+            for call in tuple(self.sessions):
+                self._command(HangUp(call=call))
+            self.link.region.feed(what)
+            return
         state = self.link.region.state.value
         if isinstance(what, LinkUp):
             self._device = what.device
         if self.link.region.feed(what):
+            match what:
+                case LinkUp(resumed=resumed):
+                    self._tell_mail(partial(Mailbox.link_up, resumed=resumed))
+                case LinkBroke() if self.link.coming_back:
+                    self._tell_mail(Mailbox.link_broke)
+                case LinkBroke():
+                    self._tell_mail(Mailbox.link_lost)
             return
         if isinstance(what, GoOnline):
             raise InvalidState(f"log in: the chat link is {state} already")
         self._drop(f"{type(what).__name__} while the chat link is {state}")
+
+    # -- typed signals -----------------------------------------------------------------------------------------------
+
+    def _carry_mail(self, what: SendMessage | WithdrawMessage | Confirmed | FromServer) -> None:
+        match what:
+            case SendMessage():
+                self._send_message(what)
+            case WithdrawMessage():
+                if (session := self.sessions.get(what.call)) is not None:
+                    session.mail.withdraw(what)
+            case Confirmed():
+                self._confirmed(what)
+            case FromServer():
+                self._from_server(what.message)
+
+    def _send_message(self, what: SendMessage) -> None:
+        session = self.sessions.get(what.call)
+        if session is None:
+            raise SignalFailed(404, "the call is over" if what.call in self._ended else "the call is not known")
+        if not session.joined:
+            raise SignalFailed(500, "this user does not take part in the call yet")
+        session.now = self._now
+        session.mail.send(what)
+
+    def _confirmed(self, what: Confirmed) -> None:
+        for effect in self.link.outbox.confirm(what.ticket):
+            session = self.sessions.get(effect.head.call)
+            if session is not None and isinstance(effect.signal, Message):
+                session.now = self._now
+                session.mail.confirmed(effect.to, effect.signal)
+
+    def _from_server(self, message: Message) -> None:
+        if message.call in self.sessions:
+            fields = {"type": message.type, "data": message.data, "id": message.id}
+            self._put(Emit(ev.Signal(call=message.call, sender=None, **fields)))
+        else:
+            self._drop("a message of the server for a call that is not running")
+
+    def _tell_mail(self, what: Callable[[Mailbox], None]) -> None:
+        for session in self.sessions.values():
+            session.now = self._now
+            what(session.mail)
 
     # -- signals -----------------------------------------------------------------------------------------------------
 
@@ -253,7 +316,7 @@ class Engine:
             now=self._now,
             leads=self._leads,
             out=self._put,
-            send=self.link.transmit,
+            line=self.link,
         )
         self.sessions[head.call] = session
         return session

@@ -86,6 +86,45 @@ class IncomingCall(CallEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Signal(CallEvent):
+    """A typed signal arrived (Vonage: receivedSignalType); each once, and those of one sender in their order."""
+
+    sender: User | None
+    """Maybe this user itself; None: the chat server."""
+    type: str
+    """May be empty."""
+    data: str
+    """May be empty."""
+    id: str
+    """Given by the sender."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalSent(CallEvent):
+    """The chat server has a signal of this user for all whom it is for."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalDelivered(CallEvent):
+    """A signal of this user was told to the applications of all whom it is for."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalNotSent(CallEvent):
+    """A signal of this user failed after it was taken."""
+
+    id: str
+    code: int
+    """As of `SignalFailed`."""
+    detail: str
+    """Why, for people."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallStateChanged(CallEvent):
     """The call moved forward. QuickBlox: session:didChangeState."""
 
@@ -123,6 +162,21 @@ class PeerEvent(CallEvent):
     """Something about one other user of a call."""
 
     peer: User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParticipantJoined(PeerEvent):
+    """A user takes part in the call (Vonage: connectionCreated). Nobody is told it of themselves."""
+
+    data: str
+    """What the user says about itself, fixed for the call; may be empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParticipantLeft(PeerEvent):
+    """A user who took part does not any more (Vonage: connectionDestroyed)."""
+
+    reason: EndReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

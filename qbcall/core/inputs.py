@@ -47,6 +47,8 @@ class StartCall:
 
     call: CallId
     info: Info = field(default_factory=dict)
+    data: str = ""
+    """What this user says about itself for the whole call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,8 @@ class AcceptCall:
 
     call: CallId
     info: Info = field(default_factory=dict)
+    data: str = ""
+    """What this user says about itself for the whole call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +85,29 @@ class SendUpdate:
     call: CallId
     info: Info
     to: User | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendMessage:
+    """Send a typed signal to one participant, or to all, this user included."""
+
+    call: CallId
+    id: str
+    type: str
+    data: str
+    to: User | None = None
+    wait_for_link: bool = True
+    """Where the link is being made again: send it then; otherwise it fails at once (Vonage: retryAfterReconnect)."""
+    ttl: float | None = None
+    """Seconds after which it fails if it is not done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawMessage:
+    """Do not send it, if it was not sent yet."""
+
+    call: CallId
+    id: str
 
 
 # -- facts from the chat link ----------------------------------------------------------------------------------------
@@ -234,6 +261,14 @@ class StatsDue(Timer):
     """The statistics interval is over."""
 
 
+class ResendDue(Timer):
+    """A participant did not acknowledge messages that the server has: send them again."""
+
+
+class ExpireDue(Timer):
+    """The time of a message is over."""
+
+
 class BackoffDue(Timer):
     """Time to dial the server again."""
 
@@ -251,6 +286,8 @@ Input = (
     | RejectCall
     | HangUp
     | SendUpdate
+    | SendMessage
+    | WithdrawMessage
     | LinkUp
     | LinkBroke
     | Confirmed

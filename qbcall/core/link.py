@@ -13,6 +13,7 @@ from qbcall.core.effects import DialLink, DropLink, Effect, Emit, Transmit
 from qbcall.core.events import LinkLost, LinkOnline, LinkReconnected, LinkReconnecting
 from qbcall.core.inputs import BackoffDue, GiveUpDue, GoOffline, GoOnline, LinkBroke, LinkUp, Timer
 from qbcall.core.machine import Region, ignored, on, table
+from qbcall.core.outbox import KEPT, Outbox
 from qbcall.core.policy import Policy
 from qbcall.errors import LinkDown
 
@@ -42,6 +43,7 @@ class Link:
         self._jitter = jitter
         self._out = out
         self._attempts = 0
+        self.outbox = Outbox()
         self.region = Region(LINK, self, LinkState.OFFLINE)
 
     @property
@@ -49,8 +51,15 @@ class Link:
         """Whether signals can be sent now."""
         return self.region.state is LinkState.ONLINE
 
+    @property
+    def coming_back(self) -> bool:
+        """Whether the link broke and is made again."""
+        return self.region.state in (LinkState.WAITING, LinkState.REDIALING)
+
     def transmit(self, effect: Transmit) -> None:
-        """Send, if there is a link. What is lost otherwise is healed by the repeated invitation."""
+        """Send now, or once the link is back if nothing else would heal the loss."""
+        kept = isinstance(effect.signal, KEPT) and (self.online or self.coming_back)
+        effect = self.outbox.keep(effect, self.now) if kept else effect
         if self.online:
             self._out(effect)
 
@@ -75,6 +84,8 @@ class Link:
     def came_back(self, what: LinkUp) -> None:
         """A later login worked; only that resets the pauses."""
         self._attempts = 0
+        for effect in self.outbox.again(self.now):
+            self._out(effect)
         self._out(Emit(LinkReconnected()))
 
     def broke(self, what: LinkBroke) -> None:
@@ -87,20 +98,24 @@ class Link:
 
     def lost(self, what: LinkBroke) -> None:
         """The link is gone for good."""
-        self._attempts = 0
+        self._forget()
         self._out(Emit(LinkLost(error=what.reason)))
 
     def give_up(self, what: GiveUpDue) -> None:
         """The reconnect window is over."""
-        self._attempts = 0
+        self._forget()
         self._out(DropLink())
         window = f"{self.policy.reconnect_window:g}"
         self._out(Emit(LinkLost(error=LinkDown(f"the chat link did not come back within {window} s"))))
 
     def drop(self, what: GoOffline) -> None:
         """Log out."""
-        self._attempts = 0
+        self._forget()
         self._out(DropLink())
+
+    def _forget(self) -> None:
+        self._attempts = 0
+        self.outbox.clear()
 
 
 def fatal(link: Link, what: LinkBroke) -> bool:

@@ -85,6 +85,10 @@ class Peer:
         self.user = user
         self.connection = Region(rules, self, PeerState.NEW)
         self.reconnection = watch(self)
+        self.data = ""
+        """What the user says about itself."""
+        self.receipts = False
+        """The user's client acknowledges messages."""
         self.epoch = Epoch(0)
         """Of the newest peer connection."""
         self.device: Device | None = None
@@ -228,6 +232,7 @@ class Peer:
         """The newest offer counts; it is answered when this user accepts."""
         self._offer = what.offer
         self.pin()
+        self._meet(what)
 
     def answer(self, what: AcceptCall) -> None:
         """Answer the offer that is here."""
@@ -264,7 +269,7 @@ class Peer:
     def dial(self, what: OfferReady) -> None:
         """The offer is ready: invite, and repeat it. Only the caller's invitation carries words to the callee."""
         info = {} if self.room.incoming else self.room.info
-        self._invite = Invite(head=self.room.head, offer=what.offer, info=info)
+        self._invite = Invite(head=self.room.head, offer=what.offer, info=info, data=self.room.data, receipts=True)
         self.redial(DialDue())
 
     def redial(self, what: DialDue) -> None:
@@ -277,6 +282,7 @@ class Peer:
         """The user accepted; the first device that does is the one."""
         self._agreed = True
         self.pin()
+        self._meet(what)
         self.emit(ev.PeerAccepted(call=self._call, peer=self.user, info=what.info))
         self.room.out(ApplyAnswer(call=self._call, peer=self.user, epoch=self.epoch, answer=what.answer))
         self._use_candidates()
@@ -284,7 +290,9 @@ class Peer:
     def send_accept(self, what: AnswerReady) -> None:
         """The answer is ready; it is kept, for it may get lost."""
         self._agreed = True
-        self._accept = Accept(call=self._call, answer=what.answer, info=self.room.info)
+        self._accept = Accept(
+            call=self._call, answer=what.answer, info=self.room.info, data=self.room.data, receipts=True
+        )
         self.room.transmit(self.user, self._accept)
 
     def send_accept_again(self, what: Invite) -> None:
@@ -440,6 +448,9 @@ class Peer:
     @property
     def _call(self) -> CallId:
         return self.room.head.call
+
+    def _meet(self, what: Invite | Accept) -> None:
+        self.data, self.receipts = what.data, what.receipts
 
     def _expect(self, what: object) -> None:
         state = self.state

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from qbcall.core.effects import (
     Effect,
+    Transmit,
 )
 from qbcall.core.model import (
     CallHead,
@@ -55,6 +56,21 @@ class Settle:
     """Nothing happened; see whether something follows from what happened elsewhere."""
 
 
+class Line(Protocol):
+    """What a call needs from the chat link."""
+
+    @property
+    def online(self) -> bool:
+        """Whether signals can be sent now."""
+
+    @property
+    def coming_back(self) -> bool:
+        """Whether the link broke and is made again."""
+
+    def transmit(self, effect: Transmit) -> None:
+        """Send now, or once the link is back if nothing else would heal the loss."""
+
+
 class Room(Protocol):
     """What a peer needs from its call."""
 
@@ -70,6 +86,8 @@ class Room(Protocol):
     """This user takes part: called, or accepted."""
     info: Info
     """What this user said when calling or accepting."""
+    data: str
+    """What this user says about itself, to everybody."""
     answer_deadline: float
 
     def out(self, effect: Effect) -> None:

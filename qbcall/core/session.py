@@ -18,12 +18,13 @@ from qbcall.core.inputs import (
     Timer,
 )
 from qbcall.core.machine import Due, Region, on, stay, table
-from qbcall.core.model import CallHead, CallState, Device, EndReason, Info, Leads, PeerState, User
+from qbcall.core.mailbox import Mailbox
+from qbcall.core.model import CallHead, CallId, CallState, Device, EndReason, Info, Leads, PeerState, User
 from qbcall.core.peer import Peer
 from qbcall.core.policy import Policy
 from qbcall.core.reconnection import Reconnection
-from qbcall.core.room import Abandon, Merge, Ring, Settle
-from qbcall.core.signals import Accept, Decline, End, Invite, Signal
+from qbcall.core.room import Abandon, Line, Merge, Ring, Settle
+from qbcall.core.signals import Accept, Decline, End, Invite, Message, Receipt, Signal
 from qbcall.errors import InvalidState
 
 Command = StartCall | AcceptCall | RejectCall | HangUp | SendUpdate
@@ -41,7 +42,7 @@ class Session:
         now: float,
         leads: Leads,
         out: Callable[[Effect], None],
-        send: Callable[[Transmit], None],
+        line: Line,
     ) -> None:
         self.me = me
         self.head = head
@@ -55,7 +56,11 @@ class Session:
         self.reason: EndReason | None = None
         self.answer_deadline = now + policy.answer_timeout
         self._leads = leads
-        self._send = send
+        self._line = line
+        self.data = ""
+        self.present: list[User] = []
+        """The others who take part now."""
+        self.mail = Mailbox(self)
         self.last_reason: EndReason | None = None
         self.last_words: Signal | None = End(call=head.call)
         """What is said again to a user who did not notice that the call is over; None: nothing was ever said."""
@@ -99,6 +104,9 @@ class Session:
             self.region.feed(signal)
             self.settle()
             return
+        if isinstance(signal, (Message, Receipt)) and sender in self.peers:
+            self._mail(sender, signal)
+            return
         if sender not in self.peers:
             self.out(Drop(why=f"{type(signal).__name__} of a user who is not in the call", sender=sender))
             return
@@ -129,6 +137,7 @@ class Session:
     def deadlines(self) -> Iterator[Due]:
         """The timers that run. Of two due at once, the first comes first."""
         yield from self.region.deadlines()
+        yield from self.mail.region.deadlines()
         for peer in self._open_peers:
             yield from peer.connection.deadlines()
             yield from peer.reconnection.deadlines()
@@ -144,6 +153,8 @@ class Session:
                 owner.feed(due.timer())
             case Reconnection():
                 owner.peer.feed(due.timer())
+            case Mailbox():
+                due.region.feed(due.timer())
             case _:
                 self.region.feed(due.timer())
         self.settle()
@@ -158,15 +169,40 @@ class Session:
             for peer in [peer for peer in self._open_peers if peer.over]:
                 self._open_peers.remove(peer)
                 self.last_reason = peer.end_reason
+            self._note_who_is_there()
             self.region.feed(Settle())
 
     # -- the room of the peers ---------------------------------------------------------------------------------------
 
     def transmit(self, to: User, signal: Signal) -> None:
         """See `Room`. What this user says to the caller, their other devices hear too: there it rings no more."""
-        self._send(Transmit(to=to, head=self.head, signal=signal))
+        self._line.transmit(Transmit(to=to, head=self.head, signal=signal))
         if to == self.head.caller and isinstance(signal, (Accept, Decline)):
-            self._send(Transmit(to=self.me, head=self.head, signal=signal))
+            self._line.transmit(Transmit(to=self.me, head=self.head, signal=signal))
+
+    # -- the room of the mailbox -------------------------------------------------------------------------------------
+
+    @property
+    def call(self) -> CallId:
+        """See `MailRoom`."""
+        return self.head.call
+
+    @property
+    def online(self) -> bool:
+        """See `MailRoom`."""
+        return self._line.online
+
+    @property
+    def coming_back(self) -> bool:
+        """See `MailRoom`."""
+        return self._line.coming_back
+
+    def repeat(self, to: User, signal: Signal) -> None:
+        """See `MailRoom`."""
+        if self._line.online:
+            self.out(Transmit(to=to, head=self.head, signal=signal))
+
+    # -- the room of the peers, again --------------------------------------------------------------------------------
 
     def leads(self, user: User) -> bool:
         """See `Room`. The caller offers to everybody, also where the own invitation of a callee came first."""
@@ -185,6 +221,8 @@ class Session:
     def changed(self, old: CallState, new: CallState) -> None:
         """See `Owner`."""
         call = self.head.call
+        if new is CallState.CLOSED:
+            self.mail.close()
         if not (self.incoming and new is CallState.PENDING):
             self.out(Emit(ev.CallStateChanged(call=call, old=old, new=new)))
         if new is CallState.CLOSED:
@@ -196,7 +234,7 @@ class Session:
 
     def start(self, what: StartCall) -> None:
         """Dial everybody. The answer interval begins now."""
-        self.info = what.info
+        self.info, self.data = what.info, what.data
         self.answer_deadline = self.now + self.policy.answer_timeout
         self._tell(what)
 
@@ -217,7 +255,7 @@ class Session:
         Whoever accepts in the last moment has time for an answer, also where one invitation gets lost.
         """
         self.joined = True
-        self.info = what.info
+        self.info, self.data = what.info, what.data
         self.answer_deadline = max(self.answer_deadline, self.now + 2 * self.policy.dialing_interval)
         self._tell(what)
 
@@ -259,6 +297,31 @@ class Session:
         for user, peer in self.peers.items():
             if what.to in (None, user):
                 peer.feed(what)
+
+    def _mail(self, sender: User, signal: Message | Receipt) -> None:
+        if self.peers[sender].over:
+            self.out(Drop(why=f"{type(signal).__name__} of a user who left", sender=sender))
+        elif isinstance(signal, Message):
+            self.mail.hear(sender, signal)
+        else:
+            self.mail.read(sender, signal)
+
+    def _note_who_is_there(self) -> None:
+        """Tell who takes part, and who does not any more."""
+        if self.state is CallState.CLOSED:
+            return
+        for user, peer in self.peers.items():
+            if peer.agreed and not peer.over and user not in self.present:
+                self.present.append(user)
+                if peer.receipts:
+                    self.mail.acknowledges(user)
+                self.out(Emit(ev.ParticipantJoined(call=self.head.call, peer=user, data=peer.data)))
+                self.mail.joined(user)
+            elif peer.over and user in self.present:
+                self.present.remove(user)
+                assert peer.end_reason is not None, "every way to the end gives a reason"
+                self.out(Emit(ev.ParticipantLeft(call=self.head.call, peer=user, reason=peer.end_reason)))
+                self.mail.left(user)
 
     def _tell(self, what: object) -> None:
         for peer in self.peers.values():

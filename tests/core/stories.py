@@ -20,6 +20,7 @@ from tests.core import (
     test_leaving,
     test_link,
     test_losing,
+    test_mailbox,
     test_restarting,
 )
 from tests.core.watch import Watch
@@ -35,6 +36,7 @@ MODULES = (
     test_leaving,
     test_link,
     test_losing,
+    test_mailbox,
     test_restarting,
 )
 

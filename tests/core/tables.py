@@ -9,13 +9,17 @@ from qbcall.core.connection import CONNECTION
 from qbcall.core.inputs import MediaFact, Timer
 from qbcall.core.link import LINK
 from qbcall.core.machine import Row, Stay, Table
+from qbcall.core.mailbox import MAIL
+from qbcall.core.mailroom import Busy, Quiet
 from qbcall.core.reconnection import RECONNECTION
 from qbcall.core.room import Abandon, GaveUp, Merge, Restored, Ring, Settle
 from qbcall.core.session import SESSION
-from qbcall.core.signals import Accept, Decline, Invite, RestartAnswer, RestartOffer, Signal
+from qbcall.core.signals import Accept, Decline, Invite, Message, Receipt, RestartAnswer, RestartOffer, Signal
 
-TABLES: dict[str, Table[Any, Any]] = {table.name: table for table in (LINK, SESSION, CONNECTION, RECONNECTION)}
+TABLES: dict[str, Table[Any, Any]] = {table.name: table for table in (LINK, SESSION, CONNECTION, RECONNECTION, MAIL)}
 FACTS: tuple[type[object], ...] = tuple(some for some in get_args(what.Input) if issubclass(some, MediaFact))
+CALL_SIGNALS = tuple(some for some in get_args(Signal) if some not in (Message, Receipt))
+"""Those that peers hear; the rest is for the mailbox."""
 WISHES: tuple[type[object], ...] = (
     what.StartCall,
     what.AcceptCall,
@@ -26,7 +30,8 @@ WISHES: tuple[type[object], ...] = (
 INPUTS: dict[str, tuple[type[object], ...]] = {
     "LINK": (what.GoOnline, what.GoOffline, what.LinkUp, what.LinkBroke),
     "SESSION": (*WISHES, Invite, Accept, Decline, Settle),
-    "CONNECTION": (*WISHES, Ring, Merge, Abandon, GaveUp, Restored, Settle, *FACTS, *get_args(Signal)),
+    "CONNECTION": (*WISHES, Ring, Merge, Abandon, GaveUp, Restored, Settle, *FACTS, *CALL_SIGNALS),
+    "MAIL": (Busy, Quiet),
     "RECONNECTION": (what.StallDue, RestartOffer, RestartAnswer, Restored, *FACTS),
 }
 """What each table may be fed, timers aside: a timer runs only in the states that list it."""
@@ -94,6 +99,8 @@ UNEXPECTED: tuple[tuple[str, str, str, str], ...] = (
     ),
     ("CONNECTION", ENDED, ANY, "passes on to CLOSED within the same step"),
     ("CONNECTION", NEVER, f"{ANY} Settle", "no state of a peer that hears anything"),
+    ("MAIL", "BUSY", "Busy", "nothing follows"),
+    ("MAIL", "QUIET", "Quiet", "nothing follows"),
     ("RECONNECTION", "STABLE", "MediaFlowing Restored", "nothing was lost"),
     ("RECONNECTION", "STABLE GRACE", OF_FRESH, "there is no fresh connection; the present one is CONNECTION's"),
     ("RECONNECTION", "STABLE GRACE RESTARTING", "RemoteTrack StatsRead", "for CONNECTION: told once it is up"),

@@ -254,6 +254,7 @@ def test_order_of_a_whole_call_at_the_caller() -> None:
         "CallStateChanged NEW>PENDING",
         "PeerAccepted B",
         "PeerConnecting B PENDING>CONNECTING",
+        "ParticipantJoined B",
         "CallStateChanged PENDING>CONNECTING",
         "PeerStateChanged B CONNECTING>CHECKING",
         "PeerConnected B CHECKING>CONNECTED",
@@ -277,6 +278,7 @@ def test_order_of_a_whole_call_at_the_callee() -> None:
         "PeerStateChanged A NEW>PENDING",
         "PeerConnecting A PENDING>CONNECTING",
         "CallStateChanged PENDING>CONNECTING",
+        "ParticipantJoined A",
         "PeerStateChanged A CONNECTING>CHECKING",
         "PeerConnected A CHECKING>CONNECTED",
         "CallStateChanged CONNECTING>CONNECTED",
@@ -284,6 +286,7 @@ def test_order_of_a_whole_call_at_the_callee() -> None:
         "PeerHungUp A",
         "PeerStateChanged A CONNECTED>HANG_UP",
         "PeerClosed A HANG_UP>CLOSED REMOTE_HUNG_UP",
+        "ParticipantLeft A REMOTE_HUNG_UP",
         "CallStateChanged CONNECTED>CLOSED",
         "CallClosed REMOTE_HUNG_UP",
     ]

@@ -128,8 +128,8 @@ def test_call_that_is_accepted_cannot_be_rejected() -> None:
         world["B"].reject()
 
 
-def test_hang_up_without_chat_link_closes_here_and_the_other_finds_out() -> None:
-    """QB-073."""
+def test_hang_up_without_chat_link_closes_here_and_is_said_on_return() -> None:
+    """QB-073, QB-125."""
     world = connected()
     world.unlink("A")
     world["A"].hang_up()
@@ -137,8 +137,8 @@ def test_hang_up_without_chat_link_closes_here_and_the_other_finds_out() -> None
     assert world.sent("A", End) == []
     world.relink("A")
     world.run(60.0)
-    assert world.sent("A", End) == []
-    assert world.told("B", ev.CallClosed) == ["CallClosed DISCONNECT_TIMEOUT"]
+    assert len(world.sent("A", End)) == 1
+    assert world.told("B", ev.CallClosed) == ["CallClosed REMOTE_HUNG_UP"]
     world.assert_silence()
 
 

@@ -62,6 +62,7 @@ class Watch:
         self._lost: dict[tuple[CallId, User], ReconnectionState] = {}
         self._epochs: dict[tuple[CallId, User], Epoch] = {}
         self._once: set[object] = set()
+        self._there: set[tuple[CallId, User]] = set()
 
     @property
     def calls_left(self) -> set[CallId]:
@@ -123,6 +124,10 @@ class Watch:
                 self._peer(event)
             case ev.CallRefused():
                 self._only_once("refused", event.call)
+            case ev.Signal(sender=sender, id=id):
+                self._only_once("signal", event.call, sender, id)
+            case ev.SignalSent(id=id) | ev.SignalDelivered(id=id) | ev.SignalNotSent(id=id):
+                self._only_once(type(event), event.call, id)
             case _:
                 raise AssertionError(f"unknown: {event}")
 
@@ -136,6 +141,11 @@ class Watch:
     def _peer(self, event: ev.PeerEvent) -> None:
         key = event.call, event.peer
         state = self._peers.get(key, PeerState.NEW)
+        if isinstance(event, ev.ParticipantLeft):
+            assert state is PeerState.CLOSED, "left before the connection is closed"
+            self._only_once("left", key)
+            self._there.remove(key)
+            return
         assert state is not PeerState.CLOSED, f"after the end: {event}"
         match event:
             case ev.PeerStateChanged():
@@ -154,6 +164,9 @@ class Watch:
                 assert began is not isinstance(event, ev.PeerReconnecting), f"out of turn: {event}"
                 now = ReconnectionState.STABLE if began else ReconnectionState.RECONNECTING
                 self._lost[key] = now
+            case ev.ParticipantJoined():
+                self._only_once("joined", key)
+                self._there.add(key)
             case ev.TrackAdded():
                 self._only_once("track", key, event.kind)
             case ev.PeerAccepted() | ev.PeerRejected() | ev.PeerHungUp() | ev.PeerNoAnswer():

@@ -12,13 +12,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from random import Random
+from typing import Any
 
+from qbcall.core import events as ev
 from qbcall.core.effects import DialLink, Drop, DropLink, Effect, Emit, MediaEffect, Transmit
 from qbcall.core.engine import Engine
-from qbcall.core.events import CallEvent, Event, LinkEvent
+from qbcall.core.events import CallEvent, Event, LinkEvent, ParticipantJoined, ParticipantLeft
 from qbcall.core.inputs import (
     AcceptCall,
     Arrived,
+    Confirmed,
     CreateCall,
     GoOffline,
     GoOnline,
@@ -27,6 +30,7 @@ from qbcall.core.inputs import (
     LinkBroke,
     LinkUp,
     RejectCall,
+    SendMessage,
     SendUpdate,
     StartCall,
 )
@@ -71,6 +75,8 @@ class Node:
         self.drops: list[str] = []
         self.effects: list[Effect] = []
         self.online = False
+        self.login = 0
+        """Counts the logins: what one of them was told does not concern the next."""
         self.alive = True
         self.reactions: list[tuple[type[Event], Callable[[Event], None]]] = []
         self._wake_at: float | None = None
@@ -83,15 +89,17 @@ class Node:
         self.do(CreateCall(call=call, callees=tuple(User(name) for name in callees), media=media))
         return call
 
-    def call(self, callees: Iterable[str], info: Info | None = None, media: CallMedia = CallMedia.VIDEO) -> CallId:
+    def call(
+        self, callees: Iterable[str], info: Info | None = None, media: CallMedia = CallMedia.VIDEO, data: str = ""
+    ) -> CallId:
         """Make a call, and dial."""
         call = self.create(callees, media)
-        self.do(StartCall(call=call, info=info or {}))
+        self.do(StartCall(call=call, info=info or {}, data=data))
         return call
 
-    def accept(self, call: CallId | None = None, info: Info | None = None) -> None:
+    def accept(self, call: CallId | None = None, info: Info | None = None, data: str = "") -> None:
         """Accept a call; without an id, the newest."""
-        self.do(AcceptCall(call=call or self.latest, info=info or {}))
+        self.do(AcceptCall(call=call or self.latest, info=info or {}, data=data))
 
     def reject(self, call: CallId | None = None, info: Info | None = None, *, busy: bool = False) -> None:
         """Reject a call; without an id, the newest."""
@@ -101,6 +109,18 @@ class Node:
     def hang_up(self, call: CallId | None = None, info: Info | None = None) -> None:
         """Hang up a call; without an id, the newest."""
         self.do(HangUp(call=call or self.latest, info=info or {}))
+
+    def say(self, data: str, to: str | None = None, *, type: str = "", **more: Any) -> str:
+        """Send a typed signal in the newest call; its id is given back."""
+        id = f"{self.user}{next(self.world.messages)}"
+        target = None if to is None else User(to)
+        self.do(SendMessage(call=self.latest, id=id, type=type, data=data, to=target, **more))
+        return id
+
+    def heard(self, sender: str | None) -> list[str]:
+        """The data of the typed signals of a user, in the order in which they were told."""
+        told = (event for _, event in self.told if isinstance(event, ev.Signal))
+        return [event.data for event in told if event.sender == sender]
 
     def update(self, info: Info, to: str | None = None, call: CallId | None = None) -> None:
         """Tell application data in a call; without an id, the newest."""
@@ -149,9 +169,7 @@ class Node:
                     if isinstance(event, what):
                         then(event)
             case Transmit():
-                if effect.to != self.user:
-                    self.sent.append((self.world.time, effect.to, effect.signal))
-                self.world.carry(self, effect.to, effect.signal)
+                self._transmit(effect)
             case MediaEffect():
                 self.world.media.perform(self.device, self.user, effect)
             case DialLink():
@@ -163,11 +181,23 @@ class Node:
             case _:
                 pass
 
+    def _transmit(self, effect: Transmit) -> None:
+        if effect.ticket is not None and self.user not in self.world.silent:
+            self.world.later(self.world.wire.delay, partial(self._confirm, effect.ticket, self.login))
+        if effect.to != self.user:
+            self.sent.append((self.world.time, effect.to, effect.signal))
+        self.world.carry(self, effect.to, effect.signal)
+
+    def _confirm(self, ticket: int, login: int) -> None:
+        if self.online and self.login == login:
+            self.do(Confirmed(ticket=ticket))
+
     def _dialled(self) -> None:
         if self.user in self.world.unlinked:
             self.do(LinkBroke(reason=ServerUnreachable("no route"), fatal=False))
         else:
             self.online = True
+            self.login += 1
             self.do(LinkUp(device=self.device))
 
 
@@ -190,6 +220,7 @@ class World:
         self.swallow: Callable[[User, User, Signal], bool] = lambda sender, to, signal: False
         """Which further signals get lost."""
         self.calls = itertools.count(1)
+        self.messages = itertools.count(1)
         self._heap: list[tuple[float, int, Callable[[], object]]] = []
         self._order = itertools.count()
         for name in users:
@@ -323,7 +354,8 @@ class World:
 
     def story(self, name: str, since: float = 0.0) -> str:
         """What a user was told of calls, one line each: time, event."""
-        lines = [(at, event) for at, event in self[name].told if at >= since and not isinstance(event, LinkEvent)]
+        others = (LinkEvent, ParticipantJoined, ParticipantLeft)
+        lines = [(at, event) for at, event in self[name].told if at >= since and not isinstance(event, others)]
         return "\n".join(f"{at:.3f} {show(event)}" for at, event in lines)
 
     def states(self, name: str) -> dict[str, str]:
