@@ -24,6 +24,7 @@ from qbcall.core.model import (
     StatsReport,
     User,
 )
+from qbcall.dialects.message_text import check_participant_data
 from qbcall.errors import (
     CallFailed,
     InvalidArgument,
@@ -34,6 +35,7 @@ from qbcall.media.frames import Frame, Sink, check_bandwidth
 from qbcall.media.outgoing import Local
 from qbcall.outcomes import failure_of
 from qbcall.peer import Peer
+from qbcall.signaling import Signaling
 from qbcall.subscriptions import EventStream, Subscriptions
 
 log = logging.getLogger("qbcall.call")
@@ -52,6 +54,9 @@ class Owner(Protocol):
 
     def command(self, what: Input) -> None:
         """Carry out a wish of the user; raises UsageError or LinkDown."""
+
+    def name(self, text: str) -> User:
+        """The user that a person means; raises InvalidArgument or TypeError."""
 
     def check_info(self, info: Info | None) -> Info:
         """The words as they can be sent; raises TypeError or InvalidArgument."""
@@ -88,6 +93,7 @@ class Call:
         self.accepted_at: float | None = None
         self.connected_at: float | None = None
         self.closed_at: float | None = None
+        self._signaling = Signaling(owner)
         self.local: Local | None = None
         """What this side sends; None before media was opened, and after the end."""
         self.sinks: Sequence[Sink] = ()
@@ -138,19 +144,21 @@ class Call:
 
     # -- wishes ------------------------------------------------------------------------------------------------------
 
-    async def start(self, info: Info | None = None) -> None:
+    async def start(self, info: Info | None = None, *, data: str = "") -> None:
         """Dial all callees.
 
         Args:
             info: what to tell them, text to text; goes with every invitation.
+            data: what this user says about itself to all participants, at most 1000 characters.
 
         Raises:
             InvalidState: the call was started, or is over.
             LinkDown: the chat is not connected.
-            TypeError, InvalidArgument: `info` cannot be sent.
+            TypeError, InvalidArgument: `info` or `data` cannot be sent.
         """
         words = self._owner.check_info(info)
-        self._owner.command(StartCall(call=self.id, info=words))
+        check_participant_data(data)
+        self._owner.command(StartCall(call=self.id, info=words, data=data))
         self.info = words
 
     async def accept(
@@ -160,11 +168,13 @@ class Call:
         source: SourceSpec | None = None,
         sinks: Sequence[SinkSpec] | None = None,
         mute: Collection[MediaKind] = (),
+        data: str = "",
     ) -> None:
         """Accept an incoming call.
 
         Args:
             info: what to tell the caller.
+            data: what this user says about itself to all participants, at most 1000 characters.
             source: what to send; default: as configured.
             sinks: where received media goes; default: as configured.
             mute: kinds of media that start muted.
@@ -174,12 +184,13 @@ class Call:
             SourceError, SinkError: a file, device or program is missing; the call rings on.
         """
         words = self._owner.check_info(info)
+        check_participant_data(data)
         if not self.incoming or self.state is not CallState.PENDING or self._answering:
             raise InvalidState(f"accept: not possible for {self._describe()}")
         self._answering = True
         try:
             await self._owner.open_media(self, source, sinks, mute)
-            self._owner.command(AcceptCall(call=self.id, info=words))
+            self._owner.command(AcceptCall(call=self.id, info=words, data=data))
         except BaseException:  # e.g. the caller hung up while the camera was opened
             self._answering = False
             await self.close_media()
@@ -207,6 +218,42 @@ class Call:
         """
         target = None if to is None else User(to)
         self._owner.command(SendUpdate(call=self.id, info=self._owner.check_info(info), to=target))
+
+    async def signal(
+        self,
+        type: str = "",
+        data: str = "",
+        to: str | None = None,
+        *,
+        retry_after_reconnect: bool = True,
+        ack: bool = False,
+        ttl: float | None = None,
+    ) -> str:
+        """Send a typed signal to one participant, or to all, this user included (Vonage: signal).
+
+        Each arrives once, and those of one sender in their order, whatever becomes of the chat links in between. A
+        participant whose client does not acknowledge (the QuickBlox SDKs) may miss what the server loses.
+
+        Args:
+            type: at most 128 characters of `A-Za-z0-9-_~`; may be empty.
+            data: at most 8192 bytes in UTF-8; may be empty.
+            to: a participant; None: all.
+            retry_after_reconnect: while the chat link is made again: wait for it, or fail at once.
+            ack: wait until the participants' applications were told; otherwise until the server has it. Who does not
+                acknowledge counts as told once the server has it.
+            ttl: seconds after which it fails if that did not happen; it may have been delivered even so.
+
+        Returns:
+            The id that the receivers see.
+
+        Raises:
+            SignalFailed: with a code: 400 invalid, 404 not in the call, 413 too long, 429 too many at once, 500 not
+                connected, or the reconnection failed.
+            TypeError: an argument of another type.
+        """
+        return await self._signaling.send(
+            lambda: self.id, type, data, to, retry_after_reconnect=retry_after_reconnect, ack=ack, ttl=ttl
+        )
 
     def mute(self, kind: MediaKind | str, on: bool = True) -> None:
         """Send silence, or a black picture, instead of the source; nothing is negotiated and nobody is told.
@@ -339,6 +386,8 @@ class Call:
                 self._stamp(new, now)
             case ev.CallClosed():
                 self.end_reason = event.reason
+            case ev.SignalSent() | ev.SignalDelivered() | ev.SignalNotSent():
+                self._signaling.fold(event)
             case ev.PeerEvent():
                 peer = self.peers[event.peer]
                 peer.fold(event, now)

@@ -18,10 +18,12 @@ from qbcall.call import Call, SinkSpec, SourceSpec
 from qbcall.config import Config
 from qbcall.core import events as ev
 from qbcall.core.engine import Engine
+from qbcall.core.events import Signal
 from qbcall.core.inputs import CreateCall, GoOffline, GoOnline, Input, Post
 from qbcall.core.model import CallHead, CallId, CallMedia, Info, MediaKind, StatsReport, User
 from qbcall.core.policy import Policy
 from qbcall.dialects import Dialect
+from qbcall.dialects.message_text import check_participant_data
 from qbcall.dialects.quickblox import QuickBlox
 from qbcall.dialects.xml import check_info
 from qbcall.driver import Driver
@@ -145,6 +147,7 @@ class Client:
         source: SourceSpec | None = None,
         sinks: Sequence[SinkSpec] | None = None,
         mute: Collection[MediaKind] = (),
+        data: str = "",
     ) -> Dialing:
         """Call one to three users.
 
@@ -158,6 +161,7 @@ class Client:
             source: what to send; default: as configured.
             sinks: where received media goes; default: as configured.
             mute: kinds of media that start muted.
+            data: what this user says about itself to all participants, at most 1000 characters.
 
         Raises:
             InvalidArgument: a user is no JID, is this user, or is named twice; nobody, or too many are called.
@@ -168,8 +172,9 @@ class Client:
 
         async def dial() -> Call:
             words = check_info(info)
+            check_participant_data(data)
             call = await self.create_call(users, media=media, source=source, sinks=sinks, mute=mute)
-            await call.start(words)
+            await call.start(words, data=data)
             return call
 
         return Dialing(dial)
@@ -223,6 +228,23 @@ class Client:
 
         return decorate
 
+    def on_signal(self, type: str) -> Callable[[Handler[Signal]], Handler[Signal]]:
+        """Decorate a function, synchronous or not, that is called with each `Signal` of this type.
+
+        Those subscribed by `on(Signal)` before it are called before it.
+
+        Raises:
+            TypeError: `type` is not text.
+        """
+        if not isinstance(type, str):
+            raise TypeError(f"type must be text, not {type!r}")
+
+        def decorate(handler: Handler[Signal]) -> Handler[Signal]:
+            self.subscriptions.on(Signal, handler, where=lambda event: event.type == type)
+            return handler
+
+        return decorate
+
     def off(self, handler: object) -> None:
         """Call this handler no more."""
         self.subscriptions.off(handler)
@@ -254,6 +276,10 @@ class Client:
     def command(self, what: Input) -> None:
         """See `qbcall.call.Owner`."""
         self._started().command(what)
+
+    def name(self, text: str) -> User:
+        """See `qbcall.call.Owner`."""
+        return self._dialect.user(text)
 
     def check_info(self, info: Info | None) -> Info:
         """See `qbcall.call.Owner`."""

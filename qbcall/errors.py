@@ -79,8 +79,8 @@ class InvalidArgument(UsageError, ValueError):
 class SignalFailed(QbcallError):
     """A typed signal was not sent, or nobody knows whether it was.
 
-    `code`: 400 invalid type or data, 404 not in the call, 413 too long, 429 too many at once, 500 not connected or the
-    reconnection failed (Vonage Video API: signal errors).
+    `code`: 400 invalid type or data, 404 not in the call, 413 too long, 429 too many at once, 500 not connected or
+    the reconnection failed (Vonage Video API: signal errors).
     """
 
     def __init__(self, code: int, text: str) -> None:

@@ -33,6 +33,10 @@ class Peer:
     """When media was first connected, seconds on the event loop's clock."""
     closed_at: float | None = None
     """When it ended, seconds on the event loop's clock."""
+    joined: bool = False
+    """Whether the user takes part now."""
+    data: str = ""
+    """What the user says about itself, fixed for the call."""
     stats: StatsReport | None = None
     """The latest measurement; the last one stays after the end."""
     _incoming: dict[MediaKind, Incoming] = field(default_factory=dict)
@@ -64,6 +68,10 @@ class Peer:
                 self._fold_state(event, now)
             case ev.PeerAccepted() | ev.PeerRejected() | ev.PeerHungUp():
                 self.info = event.info
+            case ev.ParticipantJoined():
+                self.joined, self.data = True, event.data
+            case ev.ParticipantLeft():
+                self.joined = False
             case ev.TrackAdded():
                 self._of(event.kind)
                 self._tracks.append(event.kind)
@@ -77,6 +85,8 @@ class Peer:
             yield ev.PeerClosed(**fields, reason=self.end_reason)  # type: ignore[arg-type]  # one table of fields
         elif self.state is not PeerState.NEW:
             yield ev.STATE_EVENTS.get(self.state, ev.PeerStateChanged)(**fields)  # type: ignore[arg-type]  # as above
+        if self.joined:
+            yield ev.ParticipantJoined(call=call, peer=self.user, data=self.data)
         for kind in self._tracks:
             yield TRACK_EVENTS[kind](call=call, peer=self.user)
 

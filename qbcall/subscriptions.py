@@ -77,8 +77,8 @@ class Subscriptions:
         self._streams: set[EventStream[Any]] = set()
         self._lanes: dict[tuple[int, str], EventStream[Event]] = {}
 
-    def on(self, event_class: type[E], handler: Handler[E]) -> None:
-        """Call the handler with each event of the class.
+    def on(self, event_class: type[E], handler: Handler[E], *, where: Callable[[E], bool] | None = None) -> None:
+        """Call the handler with each event of the class for which `where` holds.
 
         Raises:
             TypeError: `event_class` is no class of events, or the handler cannot be called.
@@ -88,7 +88,12 @@ class Subscriptions:
         if not callable(handler):
             raise TypeError(f"the handler must be a function, not {handler!r}")
         queued = inspect.iscoroutinefunction(handler)
-        tell = partial(self._enqueue, handler) if queued else partial(self._call, handler)
+        call = partial(self._enqueue, handler) if queued else partial(self._call, handler)
+
+        def tell(event: Event) -> None:
+            if where is None or where(event):  # type: ignore[arg-type]  # publish() checked the class
+                call(event)
+
         self._subscribers.append((event_class, tell, handler))
 
     def off(self, handler: object) -> None:

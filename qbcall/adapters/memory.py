@@ -95,7 +95,7 @@ class MemoryLink:
             self.post(LinkBroke(reason=LinkDown("the link was cut"), fatal=False))
 
     def send(self, to: User, head: CallHead, signal: Signal, ticket: int | None = None) -> None:
-        """Send a signal to all devices of a user; it arrives, and is confirmed, in the next round of the event loop."""
+        """Send a signal to all devices of a user: it arrives, and is confirmed, in the next round of the loop."""
         asyncio.get_running_loop().call_soon(self._send, to, signal, ticket)
 
     async def close(self) -> None:

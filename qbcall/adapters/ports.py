@@ -21,8 +21,8 @@ class ChatLink(Protocol):
     def send(self, to: User, head: CallHead, signal: Signal, ticket: int | None = None) -> None:
         """Send a signal to all devices of a user, in order. Called only between `LinkUp` and `LinkBroke`.
 
-        With a ticket, `Confirmed` is posted once the server has it and all before it; one for many may do. What is not
-        confirmed before `LinkBroke` is sent again by the core after the next `LinkUp`: the link repeats nothing itself.
+        With a ticket, `Confirmed` is posted once the server has it and all before it; one for many may do. What is
+        not confirmed before `LinkBroke` is sent again by the core after the next `LinkUp`; the link repeats nothing.
         """
 
     async def close(self) -> None:

@@ -245,6 +245,41 @@ class PeerReconnectFailedLine(PeerLine):
     type: Literal["peer.reconnect_failed"] = "peer.reconnect_failed"
 
 
+class ParticipantJoinedLine(PeerLine):
+    """The user takes part in the call."""
+
+    type: Literal["participant.joined"] = "participant.joined"
+    data: str
+    """What the user says about itself."""
+
+
+class ParticipantLeftLine(PeerLine):
+    """The user took part, and does not any more."""
+
+    type: Literal["participant.left"] = "participant.left"
+    reason: EndReason
+
+
+class SignalLine(CallLine):
+    """A typed signal arrived."""
+
+    type: Literal["signal"] = "signal"
+    sender: str | None
+    """Bare JID, maybe the own one; null: the chat server."""
+    signal_type: str
+    data: str
+    id: str
+
+
+class SignalNotSentLine(CallLine):
+    """A typed signal of this side failed."""
+
+    type: Literal["signal.not_sent"] = "signal.not_sent"
+    id: str
+    code: int
+    detail: str
+
+
 class StatsLine(PeerLine):
     """A measurement of the connection to the user."""
 
@@ -283,6 +318,10 @@ class DevServerLine(Line):
     """`HOST:PORT`."""
     accounts: dict[str, str]
     """Bare JID -> password."""
+    signals: str
+    """URL for signals of a web service: `POST <signals>/<call>[/<user>]`."""
+    signals_token: str
+    """The bearer token that it shows."""
 
 
 AnyLine = (
@@ -307,6 +346,10 @@ AnyLine = (
     | PeerReconnectingLine
     | PeerReconnectedLine
     | PeerReconnectFailedLine
+    | ParticipantJoinedLine
+    | ParticipantLeftLine
+    | SignalLine
+    | SignalNotSentLine
     | StatsLine
     | DeviceLine
     | ConfigLine
@@ -332,6 +375,10 @@ LINES: dict[type[ev.Event], type[Line]] = {
     ev.PeerReconnecting: PeerReconnectingLine,
     ev.PeerReconnected: PeerReconnectedLine,
     ev.PeerReconnectFailed: PeerReconnectFailedLine,
+    ev.ParticipantJoined: ParticipantJoinedLine,
+    ev.ParticipantLeft: ParticipantLeftLine,
+    ev.Signal: SignalLine,
+    ev.SignalNotSent: SignalNotSentLine,
     ev.Stats: StatsLine,
 }
 """Class of event, or the nearest one above it -> its line. `CallClosed` has none: `call.ended` says more."""
@@ -349,6 +396,8 @@ def line_of(event: ev.Event, mono: float) -> Line | None:
     if model is None:
         return None
     told = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
+    if isinstance(event, ev.Signal):  # a line has a type of its own
+        told["signal_type"] = told.pop("type")
     return model.model_validate(stamp(mono) | told)
 
 

@@ -78,4 +78,7 @@ _sentence(
     ),
 )
 _sentence(ev.PeerReconnected, lambda event: f"{event.peer} is back after {event.gap:.1f} s")
+_sentence(ev.ParticipantLeft, lambda event: f"{event.peer} left: {event.reason.value}")
+_sentence(ev.Signal, lambda event: f"{event.sender or 'the server'} signals {event.type or 'no type'}: {event.data}")
+_sentence(ev.SignalNotSent, lambda event: f"a signal was not sent ({event.code}): {event.detail}")
 _sentence(ev.Stats, lambda event: f"{event.peer}: {event.report.summary}")
