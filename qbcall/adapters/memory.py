@@ -103,10 +103,9 @@ class MemoryLink:
         self.drop()
 
     def _send(self, to: User, signal: Signal, ticket: int | None) -> None:
-        if self in self._hub.online(self.me):
-            self._hub.carry(self, to, signal)
-            if ticket is not None:
-                self.post(Confirmed(ticket=ticket))
+        self._hub.carry(self, to, signal)
+        if ticket is not None and self in self._hub.online(self.me):
+            self.post(Confirmed(ticket=ticket))
 
     def _stop_dialing(self) -> None:
         if self._dialing is not None:
