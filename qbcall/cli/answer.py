@@ -52,7 +52,7 @@ def answer(
     allow: Annotated[
         list[str] | None,
         typer.Option(
-            "--allow", metavar="PATTERN", help="Who may ring: any, jid:PATTERN, domain:PATTERN; repeatable."
+            "--allow", metavar="PATTERN", help="Who may ring: any, roster, jid:PATTERN, domain:PATTERN; repeatable."
         ),
     ] = None,
     duration: DurationOption = None,

@@ -12,6 +12,7 @@ from qbcall.core.inputs import (
     AcceptCall,
     Arrived,
     Confirmed,
+    Contacts,
     CreateCall,
     FromServer,
     GoOffline,
@@ -75,6 +76,7 @@ class Engine:
         self.policy = policy
         self.link = Link(policy, jitter, self._put)
         self.sessions: dict[CallId, Session] = {}
+        self.contacts: frozenset[User] = frozenset()
         self._leads = leads
         self._ended: OrderedDict[CallId, tuple[CallHead, Signal | None]] = OrderedDict()
         self._effects: list[Effect] = []
@@ -106,6 +108,8 @@ class Engine:
                 self._hear_link(what)
             case SendMessage() | WithdrawMessage() | Confirmed() | FromServer():
                 self._carry_mail(what)
+            case Contacts(users=users):
+                self.contacts = users
         return self._taken()
 
     def advance(self, now: float) -> list[Effect]:
@@ -364,7 +368,9 @@ INVITATIONS: tuple[tuple[Rule, str], ...] = (
     (lambda engine, sender, head: len(set(head.members)) == len(head.members), "a user named twice in an invitation"),
     (lambda engine, sender, head: engine.policy.accept_calls, "calls are not accepted"),
     (
-        lambda engine, sender, head: engine.policy.allows(sender) and engine.policy.allows(head.caller),
+        lambda engine, sender, head: all(
+            engine.policy.allows(user, engine.contacts) for user in (sender, head.caller)
+        ),
         "an invitation of a user who may not ring here",
     ),
 )

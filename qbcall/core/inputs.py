@@ -133,6 +133,13 @@ class LinkBroke:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Contacts:
+    """The contacts of the account, all of them: at each login, and when they change."""
+
+    users: frozenset[User]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmed:
     """The server has everything that was transmitted up to this ticket."""
 
@@ -290,6 +297,7 @@ Input = (
     | WithdrawMessage
     | LinkUp
     | LinkBroke
+    | Contacts
     | Confirmed
     | FromServer
     | Arrived

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from typing import NamedTuple
@@ -31,6 +32,8 @@ RANGES = {
 }
 """Answer, dialing and disconnect interval: QuickBlox iOS "Basic" page and QBRTCConfig's header; the rest is ours."""
 
+ROSTER = "roster"
+"""In `allow`: the contacts of the account (RFC 6121, section 2)."""
 SHORTEST_STATS = 0.1
 """Seconds; measuring more often only costs time."""
 
@@ -74,7 +77,7 @@ class Policy:
     answer_glare: bool = True
     """When two users call each other at once, make one call of the two; otherwise both ring."""
     allow: tuple[str, ...] = ("any",)
-    """Who may ring: `any`, `jid:PATTERN`, `domain:PATTERN` or a bare PATTERN of a JID; `*` and `?` as in a shell."""
+    """Who may ring: `any`, `roster` (the contacts), `jid:PATTERN`, `domain:PATTERN` or a PATTERN; as in a shell."""
 
     def __post_init__(self) -> None:
         for name, limits in RANGES.items():
@@ -93,9 +96,9 @@ class Policy:
             if field.type == "bool" and type(getattr(self, field.name)) is not bool:
                 raise TypeError(f"{field.name} must be true or false, not {getattr(self, field.name)!r}")
 
-    def allows(self, user: User) -> bool:
+    def allows(self, user: User, contacts: Collection[User] = ()) -> bool:
         """Whether this user may ring here."""
-        return any(_matches(pattern, user) for pattern in self.allow)
+        return any(user in contacts if rule == ROSTER else _matches(rule, user) for rule in self.allow)
 
 
 def check_range(name: str, value: object, limits: Range) -> None:

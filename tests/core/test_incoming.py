@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from qbcall.core import events as ev
+from qbcall.core.inputs import Contacts
 from qbcall.core.model import CallId, CallMedia, CallState, DeclineReason, Description, User
 from qbcall.core.policy import Policy
 from qbcall.core.signals import Accept, Candidates, Decline, End, Invite, RestartAnswer, RestartOffer, Update
@@ -40,6 +41,32 @@ def test_only_allowed_users_ring(allow: tuple[str, ...], rings: bool) -> None:
     world.invite("a", "b")
     assert (world.told("b") != []) is rings
     assert world["b"].sent == []
+
+
+@pytest.mark.parametrize(
+    ("allow", "contacts", "rings"),
+    [
+        (("roster",), "ac", True),
+        (("roster",), "c", False),
+        (("roster",), "", False),
+        (("roster", "jid:a"), "", True),
+        (("jid:c",), "ac", False),
+    ],
+)
+def test_only_contacts_ring_where_the_roster_says_who_may(allow: tuple[str, ...], contacts: str, rings: bool) -> None:
+    world = World("bB", policy=Policy(allow=allow))
+    world["b"].do(Contacts(users=frozenset(map(User, contacts))))
+    world.invite("a", "b")
+    assert (world.told("b") != []) is rings
+    assert world["b"].sent == []
+
+
+def test_latest_roster_says_who_may_ring() -> None:
+    world = World("bB", policy=Policy(allow=("roster",)))
+    for contacts in ("a", ""):
+        world["b"].do(Contacts(users=frozenset(map(User, contacts))))
+    world.invite("a", "b")
+    assert world.told("b") == []
 
 
 def test_first_invitation_rings_once_with_what_the_caller_said() -> None:
