@@ -6,11 +6,14 @@ import asyncio
 import logging
 import secrets
 from collections import Counter
+from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
 from slixmpp import InvalidJID
 from slixmpp.xmlstream import tostring
 
+from qbcall.adapters.xmpp_acks import Session
+from qbcall.adapters.xmpp_delay import too_late
 from qbcall.adapters.xmpp_services import TellServers
 from qbcall.adapters.xmpp_settings import XmppSettings
 from qbcall.adapters.xmpp_stream import XmppStream
@@ -26,8 +29,6 @@ __all__ = ["XmppLink", "XmppSettings"]
 
 log = logging.getLogger("qbcall.adapters.xmpp")
 
-DELAY = "{urn:xmpp:delay}delay"
-"""XEP-0203: the message waited somewhere, and the call it is about has gone on without it."""
 RESOURCE_BYTES = 8
 """Of randomness: two devices of one account with the same name would throw each other out."""
 
@@ -47,6 +48,8 @@ class XmppLink:
         self._services = services
         self._resource = settings.resource or f"qbcall-{secrets.token_hex(RESOURCE_BYTES)}"
         self._stream: XmppStream | None = None
+        self._session: Session | None = None
+        """Of the stream that was cut last."""
         self._dialing: asyncio.Task[None] | None = None
         self._leaving: set[asyncio.Task[None]] = set()
 
@@ -54,11 +57,15 @@ class XmppLink:
 
     def dial(self) -> None:
         """Connect and log in; `LinkUp` or `LinkBroke` is posted once it is decided."""
-        self.drop()
+        self._hang_up()
         self._dialing = asyncio.get_running_loop().create_task(self._dial())
 
     def drop(self) -> None:
         """Log out, or stop logging in; nothing is posted for it."""
+        self._hang_up()
+        self._session = None
+
+    def _hang_up(self) -> None:
         if self._dialing is not None:
             self._dialing.cancel()
             self._dialing = None
@@ -66,18 +73,34 @@ class XmppLink:
             self._leave(self._stream)
 
     def send(self, to: User, head: CallHead, signal: Signal, ticket: int | None = None) -> None:
-        """Write a signal to all devices of a user. What cannot be written is logged, and counts as confirmed."""
+        """Write a signal to all devices of a user; to this account, to the others of its devices.
+
+        What cannot be written is logged, and counts as confirmed.
+        """
         if self._stream is None:
             log.debug("not connected: a %s was not sent", type(signal).__name__)
             return
         try:
-            text = tostring(self._dialect.encode(to, head, signal), xmlns=CLIENT)
+            texts = list(self._texts(to, self._dialect.encode(to, head, signal)))
         except (InvalidArgument, TypeError, ValueError) as error:
             log.error("a %s cannot be written: %s", type(signal).__name__, error)
             # It would be sent again, and again in vain.
+            texts = []
+        for text in texts[:-1]:
+            self._stream.write(text)
+        if texts:
+            self._stream.write(texts[-1], ticket)
+        else:
             self._stream.skip(ticket)
+
+    def _texts(self, to: User, message: Element) -> Iterator[str]:
+        """The stanzas of a message; to this account, one per other device: Prosody drops headlines to oneself."""
+        if self._stream is None or to != self._settings.jid:
+            yield tostring(message, xmlns=CLIENT)
             return
-        self._stream.write(text, ticket)
+        for device in sorted(self._stream.others):
+            message.set("to", device)
+            yield tostring(message, xmlns=CLIENT)
 
     async def close(self) -> None:
         """Log out, wait for the end of the stream (2 s at most), and leave no task behind."""
@@ -113,14 +136,17 @@ class XmppLink:
                 confirmed=lambda ticket: self._post(Confirmed(ticket=ticket)),
                 ended=self._ended,
                 services=self._services,
+                earlier=self._session,
             )
         except InvalidJID as error:
             self._post(LinkBroke(reason=AuthError(f"{self._settings.jid}: {error}"), fatal=True))
             return
+        self._session = None
         self._stream.start()
 
     def _ended(self, reason: LinkError, fatal: bool) -> None:
         if self._stream is not None:
+            self._session = None if fatal else self._stream.session
             self._leave(self._stream)
         self._post(LinkBroke(reason=reason, fatal=fatal))
 
@@ -159,8 +185,6 @@ class XmppLink:
             sender = bare_jid(device.partition("/")[0])
         except InvalidArgument:
             return "not from a user"
-        if sender == self._settings.jid:
-            return "from this account"
         signal = self._decode(message)
         return signal if isinstance(signal, str) else Arrived(sender=sender, device=Device(device), signal=signal)
 
@@ -172,10 +196,11 @@ class XmppLink:
         return signal if isinstance(signal, str) else "not a message of the server"
 
     def _decode(self, message: Element) -> Signal | str:
-        if next(message.iter(DELAY), None) is not None:
-            return "delayed"
         try:
-            return self._dialect.decode(message) or "not a signal"
+            signal = self._dialect.decode(message)
         except Malformed as error:
             log.debug("malformed signal: %s", error)
             return f"malformed {str(error).partition(':')[0]}"
+        if signal is None:
+            return "not a signal"
+        return "delayed" if too_late(message, signal) else signal

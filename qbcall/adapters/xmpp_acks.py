@@ -41,6 +41,8 @@ class Session:
     """Stanzas that came in, modulo 2^32."""
     tickets: tuple[tuple[int, int], ...]
     """Of what is not confirmed: how many stanzas had gone out with it, and the ticket."""
+    others: frozenset[str] = frozenset()
+    """Full JIDs of the other devices of the account that are online."""
 
 
 class Acks:

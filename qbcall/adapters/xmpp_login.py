@@ -46,6 +46,7 @@ class XmppLogin(ClientXMPP):
         self._settings = settings
         self._tell_ended = ended
         self._over = False
+        self._was_cut = False
         self._is_up = False
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._own_tasks: set[asyncio.Task[None]] = set()
@@ -85,11 +86,12 @@ class XmppLogin(ClientXMPP):
 
     # -- the end -----------------------------------------------------------------------------------------------------
 
-    def fail(self, reason: LinkError, *, fatal: bool) -> None:
-        """End at once, and tell why."""
+    def fail(self, reason: LinkError, *, fatal: bool, was_cut: bool = False) -> None:
+        """End at once, and tell why. With `was_cut` it is the network's doing: nobody ended the session."""
         if self._over:
             return
         self._over = True
+        self._was_cut = was_cut
         self._stop()
         self._tell_ended(reason, fatal)
 
@@ -242,4 +244,6 @@ class XmppLogin(ClientXMPP):
             self._on_untrusted(reason)
             return
         kind = LinkDown if self._is_up else ServerUnreachable
-        self.fail(kind(f"the connection ended: {reason or 'closed'}"), fatal=False)
+        # A text tells what slixmpp has read: the end of the stream, and with it of the session.
+        was_cut = not isinstance(reason, str)
+        self.fail(kind(f"the connection ended: {reason or 'closed'}"), fatal=False, was_cut=was_cut)

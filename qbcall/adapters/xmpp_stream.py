@@ -6,14 +6,16 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from xml.etree.ElementTree import Element, SubElement
 
+from slixmpp import JID
 from slixmpp.exceptions import IqError, IqTimeout
-from slixmpp.stanza import Iq, Message, Presence
+from slixmpp.stanza import Iq, Message, Presence, StreamFeatures
 from slixmpp.xmlstream import StanzaBase
 from slixmpp.xmlstream.xmlstream import NotConnectedError
 
-from qbcall.adapters.xmpp_acks import Acks
+from qbcall.adapters.xmpp_acks import SM, Acks, Session
 from qbcall.adapters.xmpp_login import XmppLogin
 from qbcall.adapters.xmpp_services import TellServers, watch_services
 from qbcall.adapters.xmpp_settings import XmppSettings
@@ -37,8 +39,8 @@ STANZAS = {f"{{{CLIENT}}}{name}" for name in ("message", "presence", "iq")}
 class XmppStream(XmppLogin):
     """One login; used once. Tells at most one `up`, and one `ended` unless it is left; between them `confirmed`.
 
-    Nothing that arrives makes slixmpp answer an error to a message: messages go to `heard` and nowhere else, presence
-    goes nowhere, so no subscription request is answered.
+    Nothing that arrives makes slixmpp answer an error to a message: messages go to `heard` and nowhere else, and
+    presence is taken note of at most, so no subscription request is answered.
     """
 
     def __init__(
@@ -51,15 +53,22 @@ class XmppStream(XmppLogin):
         confirmed: Callable[[int], None],
         ended: Callable[[LinkError, bool], None],
         services: TellServers | None = None,
+        earlier: Session | None = None,
     ) -> None:
+        """`earlier` is the session of a stream that was cut, to go on with if the server agrees."""
         super().__init__(settings, resource, ended)
         self._acks = Acks(
             settings,
             write=self._write,
             confirmed=confirmed,
             broke=lambda reason: self.fail(reason, fatal=False),
-            dead=lambda reason: self.fail(reason, fatal=False),
+            dead=lambda reason: self.fail(reason, fatal=False, was_cut=True),
         )
+        self.others: set[str] = set()
+        """Full JIDs of the other devices of the account that are online (RFC 6121, section 4.4.2)."""
+        self._earlier = earlier
+        self._resuming: asyncio.Future[bool] | None = None
+        self._manageable = False
         self._tell_services = services
         self._tell_up = up
         self._tell_heard = heard
@@ -111,11 +120,19 @@ class XmppStream(XmppLogin):
 
     async def leave(self) -> None:
         """Log out, or stop logging in; afterwards nothing of it is left, and nothing is told."""
-        self._over = True
+        was_over, self._over = self._over, True
         self._acks.stop()
-        if self.is_connected() and self._is_up:
+        if self.is_connected() and self._is_up and not was_over:
             await self.disconnect(LEAVE_TIMEOUT)
         await self._clean_up()
+
+    @property
+    def session(self) -> Session | None:
+        """What another stream can go on with, once this one has told its end."""
+        if not self._is_up:
+            return self._earlier
+        session = self._acks.session(self.boundjid.full) if self._was_cut else None
+        return replace(session, others=frozenset(self.others)) if session else None
 
     # -- within ------------------------------------------------------------------------------------------------------
 
@@ -145,12 +162,16 @@ class XmppStream(XmppLogin):
     def _take(self, stanza: StanzaBase) -> StanzaBase | None:
         """Decide about every stanza before slixmpp's own rooms see it; None: they do not."""
         taken = super()._take(stanza)
+        if taken is not None and taken.xml.tag.startswith(f"{{{SM}}}"):
+            self._manage(taken.xml)
+            return None
         if isinstance(taken, Message):
             self._hear(taken.xml)
             return None
-        if isinstance(taken, Presence) or (isinstance(taken, Iq) and self._acks.answers(taken.xml)):
+        if isinstance(taken, Presence):
+            self._note(taken.xml)
             return None
-        return taken
+        return None if isinstance(taken, Iq) and self._acks.answers(taken.xml) else taken
 
     def _hear(self, message: Element) -> None:
         if self.sessionstarted and self.authenticated:
@@ -158,6 +179,15 @@ class XmppStream(XmppLogin):
             self._go_up()
         if self._is_up:
             self._tell_heard(message)
+
+    def _note(self, presence: Element) -> None:
+        device = presence.get("from", "")
+        if device.partition("/")[0] != self.boundjid.bare or device == self.boundjid.full:
+            return
+        if presence.get("type") is None:
+            self.others.add(device)
+        elif presence.get("type") == "unavailable":
+            self.others.discard(device)
 
     def _on_session_start(self, _: object) -> None:
         if self._over:
@@ -171,10 +201,11 @@ class XmppStream(XmppLogin):
 
     async def _live(self) -> None:
         """Become reachable."""
+        if self._manageable:
+            self._acks.enable()
         # Without presence, no message to all devices arrives here (RFC 6121, section 8.5.2).
         self.send_presence()
-        if self._tell_services is not None:
-            self._own_tasks.add(watch_services(self, self._tell_services))
+        self._ask_services()
         try:
             # The server works in order: with its answer, it has seen the presence.
             await self.round_trip(self._settings.login_timeout)
@@ -183,11 +214,49 @@ class XmppStream(XmppLogin):
             return
         self._go_up()
 
-    def _go_up(self) -> None:
+    def _ask_services(self) -> None:
+        if self._tell_services is not None:
+            self._own_tasks.add(watch_services(self, self._tell_services))
+
+    def _go_up(self, *, resumed: bool = False) -> None:
         if self._is_up or self._over:
             return
         if self._limit is not None:
             self._limit.cancel()
         self._is_up = True
         self._acks.watch()
-        self._tell_up(LinkUp(device=Device(self.boundjid.full)))
+        self._tell_up(LinkUp(device=Device(self.boundjid.full), resumed=resumed))
+
+    # -- going on with an earlier session (XEP-0198, section 5) ------------------------------------------------------
+
+    async def _go_on(self, features: StreamFeatures) -> bool | None:
+        wanted = self._settings.stream_management and self.authenticated
+        self._manageable = wanted and features.xml.find(f"{{{SM}}}sm") is not None
+        if self._manageable and self._earlier is not None:
+            self._resuming = self.loop.create_future()
+            self._acks.resume(self._earlier)
+            if await self._resuming:
+                return True
+        return await super()._go_on(features)
+
+    def _manage(self, element: Element) -> None:
+        if self._resuming is None or self._resuming.done() or self._earlier is None:
+            self._acks.take(element)
+            return
+        resumed = self._acks.resumed(self._earlier, element)
+        if resumed:
+            # At once: what waited follows in the same packet.
+            self._come_back(self._earlier)
+        self._earlier = None
+        self._resuming.set_result(resumed)
+
+    def _come_back(self, session: Session) -> None:
+        """Make slixmpp believe that it has bound a resource."""
+        self.boundjid = jid = JID(session.jid)
+        self.others.update(session.others)
+        self.bound = self.sessionstarted = True
+        self.event("session_bind", jid)
+        self.session_bind_event.set()
+        self.event("session_resumed", None)
+        self._go_up(resumed=True)
+        self._ask_services()

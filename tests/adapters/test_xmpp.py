@@ -173,10 +173,10 @@ def test_server_that_shuts_down_is_told_once() -> None:
 @pytest.mark.parametrize("stream_management", [False, True])
 def test_server_that_stops_answering_is_noticed(monkeypatch: pytest.MonkeyPatch, stream_management: bool) -> None:
     monkeypatch.setattr(xmpp_stream, "LEAVE_TIMEOUT", 0.1)
-    quick = {"idle_interval": 0.05, "answer_timeout": 1.0, "stream_management": stream_management}
+    quick: dict[str, object] = {"idle_interval": 0.05, "answer_timeout": 1.0, "stream_management": stream_management}
 
     async def scenario() -> None:
-        async with DevServer() as server, online(settings(server, **quick)) as (_, told, _):
+        async with DevServer() as server, online(settings(server, "ann", **quick)) as (_, told, _):
             assert server.pid is not None
             os.kill(server.pid, signals.SIGSTOP)
             try:
@@ -192,10 +192,10 @@ def test_server_that_stops_answering_is_noticed(monkeypatch: pytest.MonkeyPatch,
 
 @pytest.mark.parametrize("stream_management", [False, True])
 def test_link_that_is_watched_stays_up(stream_management: bool) -> None:
-    wanted = {"idle_interval": 0.01, "stream_management": stream_management}
+    wanted: dict[str, object] = {"idle_interval": 0.01, "stream_management": stream_management}
 
     async def scenario() -> None:
-        async with DevServer() as server, online(settings(server, **wanted)) as (ann, told, _):
+        async with DevServer() as server, online(settings(server, "ann", **wanted)) as (ann, told, _):
             for _ in range(20):
                 await ann.round_trip()
             assert told.unread == []
