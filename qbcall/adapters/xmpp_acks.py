@@ -19,9 +19,12 @@ from qbcall.adapters.xmpp_settings import XmppSettings
 from qbcall.errors import LinkDown
 
 SM = "urn:xmpp:sm:3"
-ASK_BYTES = 8192
+ASK_BYTES = 4096
 """Written since the last question, when one more is asked before the last is answered: a slow server, e.g. Prosody
 with Debian's limit of 10 kB/s, shows within the answer timeout that it is alive."""
+SLOWEST = 2500
+"""Bytes per second that a server reads at least. Servers that limit users read slowly, and drop nothing; ejabberd's
+limit as delivered, 3000 bytes per second, is the lowest that is known."""
 OVERSLEPT = 0.5
 """Seconds; a timer that is later shows that this process was held up, and nothing about the server."""
 
@@ -67,9 +70,10 @@ class Acks:
         self._sent = 0
         self._received = 0
         self._tickets: deque[tuple[int, int]] = deque()
-        self._questions: deque[int] = deque()
-        """How many stanzas had gone out with each question that is not answered yet."""
+        self._questions: deque[tuple[int, int]] = deque()
+        """Of each that is not answered yet: how many stanzas had gone out with it, and bytes since the one before."""
         self._unasked_bytes = 0
+        self._heard_at = 0.0
         self._ping_ids = secrets.token_hex(8)
         """What the ids of pings begin with; no peer can know it."""
         self._enabling = False
@@ -85,6 +89,10 @@ class Acks:
         found = text if isinstance(text, str) else text[:16].decode("utf-8", "replace")
         if _STANZA.match(found):
             self._sent += 1
+
+    def heard(self) -> None:
+        """Bytes came in, of whatever: the link is not dead, an answer may be on its way behind them."""
+        self._heard_at = self._loop.time()
 
     def entered(self) -> None:
         """A stanza came in, and is dealt with."""
@@ -116,20 +124,20 @@ class Acks:
         if self._soon is not None:
             self._soon.cancel()
             self._soon = None
-        self._unasked_bytes = 0
         if self._enabled:
             self._write(f"<r xmlns='{SM}'/>")
         else:
             to = quoteattr(self._settings.domain)
             name = f"{self._ping_ids}-{self._sent + 1}"
             self._write(f"<iq type='get' id='{name}' to={to}><ping xmlns='urn:xmpp:ping'/></iq>")
-        self._questions.append(self._sent)
+        self._questions.append((self._sent, self._unasked_bytes))
+        self._unasked_bytes = 0
         if len(self._questions) == 1:
             self._rearm()
 
     def _has(self, count: int) -> None:
         """The server has so many stanzas."""
-        while self._questions and self._questions[0] <= count:
+        while self._questions and self._questions[0][0] <= count:
             self._questions.popleft()
         self._confirm(count)
         if self._unasked_bytes and not self._questions:
@@ -147,18 +155,25 @@ class Acks:
     def _rearm(self) -> None:
         if self._due is not None:
             self._due.cancel()
-        settings = self._settings
         pause, act = (
-            (settings.answer_timeout, self._on_silence) if self._questions else (settings.idle_interval, self._ask)
+            (self._patience, self._on_silence) if self._questions else (self._settings.idle_interval, self._ask)
         )
         self._due = self._loop.call_later(pause, act)
 
+    @property
+    def _patience(self) -> float:
+        """Seconds that the answer to the first open question may take."""
+        return max(self._settings.answer_timeout, self._questions[0][1] / SLOWEST)
+
     def _on_silence(self) -> None:
         assert self._due is not None, "it fell due"
-        if self._loop.time() - self._due.when() > OVERSLEPT:
+        now, patience = self._loop.time(), self._patience
+        if now - self._due.when() > OVERSLEPT:
             self._rearm()
+        elif now < self._heard_at + patience:
+            self._due = self._loop.call_at(self._heard_at + patience, self._on_silence)
         else:
-            self._tell_dead(LinkDown(f"the server did not answer within {self._settings.answer_timeout:g} s"))
+            self._tell_dead(LinkDown(f"the server did not answer within {patience:g} s"))
 
     # -- Stream Management -------------------------------------------------------------------------------------------
 

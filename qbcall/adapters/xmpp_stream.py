@@ -153,6 +153,11 @@ class XmppStream(XmppLogin):
             return False
         return True
 
+    def data_received(self, data: bytes | str) -> None:
+        """Called by the transport."""
+        self._acks.heard()
+        super().data_received(data)
+
     def incoming_filter(self, xml: Element) -> Element:
         """Called by slixmpp for each whole stanza."""
         if xml.tag in STANZAS and not self._over:

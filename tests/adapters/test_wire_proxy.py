@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import islice
@@ -96,6 +97,20 @@ def test_told_to_swallow_refuse_and_cut_it_does() -> None:
             assert await said(refused, b"three") == b""
             for _, writer in (wire, refused):
                 await abandon(writer)
+
+    run(scenario)
+
+
+def test_slow_direction_is_slow_and_loses_nothing() -> None:
+    async def scenario() -> None:
+        async with echo() as port, WireProxy(port) as proxy:
+            proxy.rates = (1000.0, None)
+            wire = await asyncio.open_connection("127.0.0.1", proxy.port)
+            started = time.monotonic()
+            wire[1].write(b"0123456789" * 20)
+            assert await wire[0].readexactly(200) == b"0123456789" * 20
+            assert 0.2 <= time.monotonic() - started < 5.0
+            await abandon(wire[1])
 
     run(scenario)
 

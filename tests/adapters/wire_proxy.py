@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import enum
+import math
 import random
 import socket
 import struct
@@ -17,6 +18,12 @@ from types import TracebackType
 from typing import Self
 
 CHUNK = 65_536
+
+
+Rates = tuple[float | None, float | None]
+"""Bytes per second to the server and to the client; None: as many as there are."""
+PIECES = 50
+"""That a slow connection forwards in a second."""
 
 
 class Kind(enum.Enum):
@@ -60,6 +67,8 @@ class WireProxy:
         """The faults that happened."""
         self.faults = faults
         """May be changed; for connections to come."""
+        self.rates: Rates = (None, None)
+        """May be changed; for connections to come and present ones."""
         self.refusing = False
         """New connections are reset: nobody listens."""
         self._target = port
@@ -106,7 +115,7 @@ class WireProxy:
             await abandon(writer)
             return
         fault = next(self.faults, None) if self.faults is not None else None
-        wire = _Wire((reader, writer), to_server, fault, self.happened)
+        wire = _Wire((reader, writer), to_server, fault, self)
         self._wires.add(wire)
         try:
             await wire.carry()
@@ -139,7 +148,7 @@ class _Wire:
         client: tuple[asyncio.StreamReader, asyncio.StreamWriter],
         server: tuple[asyncio.StreamReader, asyncio.StreamWriter],
         fault: Fault | None,
-        happened: list[Kind],
+        proxy: WireProxy,
     ) -> None:
         self.swallowing = (False, False)
         """Upwards to the server, downwards to the client."""
@@ -147,7 +156,7 @@ class _Wire:
         self._server = server
         self._fault = fault
         self._left = fault.at if fault is not None else 0
-        self._happened = happened
+        self._proxy = proxy
         self._flowing = asyncio.Event()
         self._flowing.set()
 
@@ -169,15 +178,25 @@ class _Wire:
                 await self._flowing.wait()
                 for part in self._parts(data):
                     await self._flowing.wait()
-                    if not self.swallowing[direction]:
-                        writer.write(part)
-                        await writer.drain()
+                    await self._forward(part, writer, direction)
         except ConnectionError:
             pass
         finally:
             # In a black hole, the other side does not learn of it.
             if not self.swallowing[direction]:
                 self.cut()
+
+    async def _forward(self, part: bytes, writer: asyncio.StreamWriter, direction: int) -> None:
+        while part and not self.swallowing[direction]:
+            rate = self._proxy.rates[direction]
+            size = len(part) if rate is None else math.ceil(rate / PIECES)
+            piece, part = part[:size], part[size:]
+            if rate is not None:
+                passed = asyncio.Event()
+                asyncio.get_running_loop().call_later(len(piece) / rate, passed.set)
+                await passed.wait()
+            writer.write(piece)
+            await writer.drain()
 
     def _parts(self, data: bytes) -> Iterator[bytes]:
         """The data, with the fault between its parts if it is due within."""
@@ -192,7 +211,7 @@ class _Wire:
         yield data[due:]
 
     def _happen(self, fault: Fault) -> None:
-        self._happened.append(fault.kind)
+        self._proxy.happened.append(fault.kind)
         match fault.kind:
             case Kind.CUT:
                 self.cut()
