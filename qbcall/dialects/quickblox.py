@@ -36,8 +36,6 @@ MODULE = "WebRTCVideoChat"
 """Value of `moduleIdentifier`: tells calls from QuickBlox's system messages."""
 PLATFORM = "python"
 """Value of `platform`: informational, any text is understood."""
-DELAY = "{urn:xmpp:delay}delay"
-"""XEP-0203: the message waited somewhere, so the call it is about has gone on without it."""
 
 MAX_SDP_BYTES = 65_536
 """Browsers offer 5 to 8 kB; more is an attempt to keep us busy."""
@@ -128,7 +126,7 @@ class QuickBlox:
     # -- reading -----------------------------------------------------------------------------------------------------
 
     def decode(self, message: Element) -> Signal | None:
-        """The signal in a message; None: no call signal, one of an unknown type, or one that was delayed.
+        """The signal in a message; None: no call signal, or one of an unknown type.
 
         Fields are found by name, in any order and namespace; unknown ones are ignored. Nested values of `userInfo`
         become the text of a JSON object.
@@ -202,13 +200,13 @@ class QuickBlox:
 
 
 def _params(message: Element) -> Element | None:
-    """The fields of a call signal; None: the message is no call signal, or too late to matter."""
+    """The fields of a call signal; None: the message is no call signal."""
     if local_name(message) != "message" or message.get("type") != "headline":
         return None
     params = child(message, "extraParams")
     if params is None or child_text(params, "moduleIdentifier").strip() != MODULE:
         return None
-    return None if next(message.iter(DELAY), None) is not None else params
+    return params
 
 
 def _id_field(parent: Element, name: str) -> str:

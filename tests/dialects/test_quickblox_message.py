@@ -171,7 +171,7 @@ def test_message_without_any_id_is_malformed() -> None:
 @pytest.mark.parametrize("data", ["x" * (MAX_DATA_BYTES + 1), "é" * (MAX_DATA_BYTES // 2 + 1)])
 def test_data_that_is_too_long_is_refused(data: str) -> None:
     """VS-008, VS-009."""
-    with pytest.raises(TooLong, match=f"data: 819[34] bytes in UTF-8, at most {MAX_DATA_BYTES}"):
+    with pytest.raises(TooLong, match=f"data has 819[34] bytes in UTF-8, at most {MAX_DATA_BYTES}"):
         check_message("", data)
 
 
