@@ -61,6 +61,8 @@ class Account(Section):
     """Show the password to a server that offers no SCRAM, as QuickBlox's; under verified TLS only (RFC 4616)."""
     ca_file: OptionalPath = None
     """PEM file of the authorities that are trusted instead of the system's; empty: the system's."""
+    trusted_components: tuple[str, ...] = ()
+    """Domains whose messages count as the server's, besides the account's own, e.g. `signals.example.org`."""
     password_file: OptionalPath = None
     """File whose first line is the password; empty: see `QBCALL_PASSWORD`, keyring, prompt."""
     password: SecretStr = Field(default=SecretStr(""), exclude=True)
@@ -70,6 +72,16 @@ class Account(Section):
     @classmethod
     def _check_jid(cls, value: str) -> str:
         return bare_jid(value) if value else value
+
+    @field_validator("trusted_components")
+    @classmethod
+    def _check_components(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for domain in value:
+            try:
+                bare_jid(f"component@{domain}")
+            except InvalidArgument:
+                raise ValueError(f"must be domains, not {domain!r}") from None
+        return value
 
     @field_validator("server")
     @classmethod
@@ -141,7 +153,7 @@ class CallSection(_PolicySection):
     answer_glare: bool = _DEFAULTS.answer_glare
     """When two users call each other at once, make one call of the two."""
     allow: tuple[str, ...] = _DEFAULTS.allow
-    """Who may ring: `any`, `jid:PATTERN`, `domain:PATTERN` or a PATTERN of a JID; `*` and `?` as in a shell."""
+    """Who may ring: `any`, `roster` (the contacts), `jid:PATTERN`, `domain:PATTERN` or a PATTERN; as in a shell."""
 
 
 class IceServerSection(Section):
@@ -263,6 +275,7 @@ class Config(Section):
             plaintext=account.plaintext,
             sasl_plain=account.sasl_plain,
             ca_file=account.ca_file,
+            trusted_components=account.trusted_components,
         )
 
     def ice_settings(self) -> IceSettings:

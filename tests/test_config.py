@@ -68,6 +68,7 @@ def test_limits_that_are_no_durations_are_checked_too() -> None:
         ("account", "server", "host:0", "must be HOST:PORT with a port from 1 to 65535, not 'host:0'"),
         ("account", "server", "host:65536", "must be HOST:PORT with a port from 1 to 65535, not 'host:65536'"),
         ("account", "plaintext", "yes", "must be true or false, not 'yes'"),
+        ("account", "trusted_components", ["a.host", "bob@host"], "must be domains, not 'bob@host'"),
         ("account", "ca_file", 1, "must be the path of a file, not 1"),
         ("call", "answer_timeout", "20", "must be a number of seconds, not '20'"),
         ("call", "answer_timeout", float("nan"), "must be a finite number of seconds, not nan"),
@@ -187,10 +188,12 @@ def test_xmpp_settings_are_those_of_the_adapter() -> None:
         "server": "[::1]:5223",
         "plaintext": True,
         "ca_file": "ca.pem",
+        "trusted_components": ["Signals.host"],
     }
     settings = Config.of(account=account).xmpp_settings()
     assert (settings.jid, settings.password, settings.plaintext) == ("ann@host", "hunter2", True)
     assert (settings.host, settings.port, settings.ca_file) == ("::1", 5223, Path("ca.pem"))
+    assert settings.trusted == {"host", "signals.host"}
     assert Config.of(account={"jid": "ann@host"}).xmpp_settings().host is None
 
 
