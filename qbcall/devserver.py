@@ -24,6 +24,8 @@ PORTS = range(20_000, 32_000)
 """Below those that Linux gives to outgoing connections, so that none of them takes the port between two starts."""
 PASSWORD_BYTES = 12
 """Of randomness, in a password that is made here."""
+TOKEN_BYTES = 24
+"""Of randomness, in the token of `signals_token`."""
 START_PATIENCE = 20.0
 """Seconds until the server must accept connections."""
 STOP_PATIENCE = 3.0
@@ -72,7 +74,9 @@ class DevServer:
         self.port = 0
         """Of chat clients; the same after `restart`."""
         self.http_port = 0
-        """Of BOSH and WebSocket (`/http-bind`, `/xmpp-websocket`)."""
+        """Of BOSH, WebSocket and signals (`/http-bind`, `/xmpp-websocket`, `/signal`)."""
+        self.signals_token = secrets.token_urlsafe(TOKEN_BYTES)
+        """What a web service shows to send signals into calls: `docs/server-signals.md`."""
         self.ca_file: Path | None = None
         """With `tls`: certificate of the authority to trust."""
         self._program = ""
@@ -99,6 +103,7 @@ class DevServer:
                 tls=self.tls,
                 services=self.external_services,
                 run_as_root=os.geteuid() == 0 and _prosody_user() is None,
+                signals_token=self.signals_token,
             )
             self.ca_file = write_files(plan)
             _hand_over(self.place)
@@ -118,6 +123,11 @@ class DevServer:
     def pid(self) -> int | None:
         """Number of its process, while it runs."""
         return None if self._process is None else self._process.pid
+
+    @property
+    def signals_url(self) -> str:
+        """Where a web service sends signals into calls: `POST <signals_url>/<call>[/<user>]`."""
+        return f"http://{self.host}:{self.http_port}/signal"
 
     def add_account(self, name: str) -> str:
         """Make an account while the server runs; its password is given back, and is in `accounts` from now on.

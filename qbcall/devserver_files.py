@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import shutil
 import string
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -17,7 +18,7 @@ CONFIG = string.Template("""\
 pidfile = $place .. "/prosody.pid"
 data_path = $place .. "/data"
 certificates = $place .. "/certs"
-plugin_paths = {}
+plugin_paths = { $place .. "/modules" }
 installer_plugin_path = $place .. "/plugins"
 daemonize = false
 run_as_root = $run_as_root
@@ -32,6 +33,7 @@ s2s_ports = {}
 s2s_direct_tls_ports = {}
 http_ports = { $http_port }
 http_interfaces = { $host }
+http_default_host = $domain
 https_ports = {}
 modules_disabled = { "s2s" }
 modules_enabled = {
@@ -51,6 +53,7 @@ smacks_hibernation_time = 30
 network_settings = { nagle = false }
 limits = { c2s = { rate = "100mb/s", burst = "2s" } }
 external_services = { $services }
+qbcall_signals_token = $signals_token
 $certificate
 
 VirtualHost $domain
@@ -60,6 +63,8 @@ VirtualHost $domain
 CERTIFICATE = string.Template(
     'ssl = { certificate = $place .. "/certs/server.crt", key = $place .. "/certs/server.key" }'
 )
+SIGNALS_MODULE = Path(__file__).parent / "prosody" / "mod_qbcall_signals.lua"
+"""Lets a web service send signals into calls: `docs/server-signals.md`."""
 VALIDITY = datetime.timedelta(days=30)
 
 
@@ -102,6 +107,8 @@ class Plan:
     tls: bool
     services: Sequence[ExternalService]
     run_as_root: bool
+    signals_token: str = ""
+    """What a web service shows that may send signals into calls; empty: none may."""
 
 
 def write_files(plan: Plan) -> Path | None:
@@ -119,8 +126,12 @@ def write_files(plan: Plan) -> Path | None:
         "more_modules": ", ".join(map(lua, _more_modules(plan))),
         "certificate": CERTIFICATE.substitute(place=place) if plan.tls else "",
         "services": ", ".join(one.as_lua() for one in plan.services),
+        "signals_token": lua(plan.signals_token),
         "domain": lua(plan.domain),
     }
+    # A copy: the server may run as a user who cannot read where qbcall is installed.
+    (plan.place / "modules").mkdir()
+    shutil.copy(SIGNALS_MODULE, plan.place / "modules")
     (plan.place / "prosody.cfg.lua").write_text(CONFIG.substitute(values), encoding="utf-8")
     _accounts(plan.place, plan.domain).mkdir(parents=True)
     for name, password in plan.accounts.items():
@@ -158,6 +169,8 @@ def _more_modules(plan: Plan) -> Iterator[str]:
         yield "tls"
     if plan.services:
         yield "external_services"
+    if plan.signals_token:
+        yield SIGNALS_MODULE.stem.removeprefix("mod_")
 
 
 def _write_certificates(plan: Plan) -> Path:

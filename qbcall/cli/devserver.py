@@ -31,9 +31,11 @@ def devserver(
         async with DevServer(accounts=tuple(names or NAMES)) as server:
             accounts = {f"{name}@localhost": secret for name, secret in server.accounts.items()}
             address = f"{server.host}:{server.port}"
-            ready = {**stamp(time.monotonic()), "server": address, "accounts": accounts}
+            signals = {"signals": server.signals_url, "signals_token": server.signals_token}
+            ready = {**stamp(time.monotonic()), "server": address, "accounts": accounts, **signals}
             setting.output.line(DevServerLine.model_validate(ready))
             setting.output.say(introduction(address, accounts))
+            setting.output.say(f"signals into calls: POST {server.signals_url}/<call>, token {server.signals_token}")
             await asyncio.Event().wait()
         return ExitCode.OK
 
