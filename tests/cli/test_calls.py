@@ -3,114 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import signal
 import socket
-import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from qbcall.devserver import DevServer
-from tests.cli.conftest import Line, checked_lines, types
+from tests.cli.conftest import Line, types
+from tests.cli.programs import Place, Program, scenario
 
 pytestmark = pytest.mark.prosody
-
-PATIENCE = 30.0
-SMALL = "test:size=160x120,fps=10"
-
-
-class Program:
-    """A command that runs."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-        self._text = ""
-
-    async def until(self, name: str, **expected: object) -> Line:
-        """The next line of this type with these values."""
-        assert self.process.stdout is not None
-        async for raw in self.process.stdout:
-            self._text += raw.decode()
-            line: Line = json.loads(raw)
-            if line["type"] == name and all(line.get(key) == value for key, value in expected.items()):
-                return line
-        pytest.fail(f"no {name} in: {self._text}{await self._errors()}")
-
-    async def end(self) -> list[Line]:
-        """Wait for its end: its lines, all of them."""
-        assert self.process.stdout is not None
-        self._text += (await self.process.stdout.read()).decode()
-        code = await self.process.wait()
-        found = checked_lines(self._text)
-        assert found[-1]["code"] == code, await self._errors()
-        return found
-
-    async def _errors(self) -> str:
-        assert self.process.stderr is not None
-        return (await self.process.stderr.read()).decode()
-
-
-class Place:
-    """A server, and commands that use it."""
-
-    def __init__(self, server: DevServer, directory: Path) -> None:
-        self.server = server
-        self.directory = directory
-        self.programs: list[Program] = []
-
-    async def start(self, name: str, *words: str, **environment: str) -> Program:
-        """Start a command as this user."""
-        address = f"{self.server.host}:{self.server.port}"
-        arguments = [*words, "--jid", f"{name}@localhost", "--plaintext", "--json"]
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "qbcall",
-            *arguments,
-            cwd=self.directory,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env={
-                **os.environ,
-                "XDG_CONFIG_HOME": str(self.directory),
-                "QBCALL_PASSWORD": self.server.accounts[name],
-                "QBCALL_ICE__ADDRESSES": "127.0.0.1",
-                "QBCALL_SERVER": address,
-                "QBCALL_MEDIA__SOURCE": SMALL,
-                **environment,
-            },
-        )
-        self.programs.append(Program(process))
-        return self.programs[-1]
-
-
-def scenario(directory: Path, play: Callable[[Place], Coroutine[Any, Any, None]]) -> None:
-    """Play it; nothing of it is left."""
-
-    async def whole() -> None:
-        async with asyncio.timeout(PATIENCE), _place(directory) as place:
-            await play(place)
-
-    asyncio.run(whole())
-
-
-@asynccontextmanager
-async def _place(directory: Path) -> AsyncIterator[Place]:
-    async with DevServer(accounts=("ann", "bob")) as server:
-        place = Place(server, directory)
-        try:
-            yield place
-        finally:
-            for program in place.programs:
-                if program.process.returncode is None:
-                    program.process.kill()
-                await program.process.wait()
 
 
 async def answering(place: Place, *words: str, **environment: str) -> Program:
