@@ -13,6 +13,7 @@ from qbcall.cli import frame, session
 from qbcall.cli.exit_codes import ExitCode, Outcome
 from qbcall.cli.frame import Setting
 from qbcall.cli.options import (
+    AllowOption,
     Common,
     DurationOption,
     InfoOption,
@@ -49,12 +50,7 @@ def answer(
         str | None, typer.Option("--reject", metavar="[REASON]", help="Reject calls: busy, or any words.")
     ] = None,
     info: InfoOption = None,
-    allow: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--allow", metavar="PATTERN", help="Who may ring: any, roster, jid:PATTERN, domain:PATTERN; repeatable."
-        ),
-    ] = None,
+    allow: AllowOption = None,
     duration: DurationOption = None,
     source: SourceOption = None,
     sink: SinkOption = None,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import typer
+from typer.core import TyperGroup
 
 from qbcall.cli.answer import answer
 from qbcall.cli.bot import bot
@@ -17,6 +18,7 @@ from qbcall.cli.exit_codes import ExitCode
 from qbcall.cli.output import Output
 from qbcall.cli.schema import schema
 from qbcall.cli.show import show
+from qbcall.cli.signal import listen, send
 
 app = typer.Typer(
     name="qbcall",
@@ -31,6 +33,10 @@ config = typer.Typer(name="config", help="The configuration.", no_args_is_help=T
 config.command("show")(show)
 config.callback()(lambda: None)  # keeps `show` a command although it is the only one
 app.add_typer(config)
+signal = typer.Typer(name="signal", help="Typed signals.", no_args_is_help=True)
+for command in (send, listen):
+    signal.command()(command)
+app.add_typer(signal)
 
 
 def execute(arguments: Sequence[str]) -> int:
@@ -49,8 +55,15 @@ def execute(arguments: Sequence[str]) -> int:
 
 
 def _command(arguments: Sequence[str]) -> str:
-    known = {command.callback.__name__ for command in app.registered_commands if command.callback is not None}
-    return f"{arguments[0]} " if arguments and arguments[0] in known else ""
+    """The names of the command, as far as they are known, each with a space behind it."""
+    known = typer.main.get_command(app)
+    names = ""
+    for argument in arguments:
+        if not isinstance(known, TyperGroup) or argument not in known.commands:
+            break
+        known = known.commands[argument]
+        names += f"{argument} "
+    return names
 
 
 def _with_optional_reason(arguments: Sequence[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from qbcall.cli import frame, session
 from qbcall.cli.exit_codes import ExitCode, Outcome
 from qbcall.cli.frame import Setting
 from qbcall.cli.options import (
+    AnswerTimeoutOption,
     Common,
     DurationOption,
     InfoOption,
@@ -20,6 +22,7 @@ from qbcall.cli.options import (
     parsed_info,
     with_common,
 )
+from qbcall.cli.sending import Delivery, Sending, parsed_letters
 from qbcall.cli.verdict import Expectation, verdict
 from qbcall.config import Config
 from qbcall.core.engine import check_callees
@@ -39,10 +42,14 @@ def call(
     source: SourceOption = None,
     sink: SinkOption = None,
     info: InfoOption = None,
-    duration: DurationOption = None,
-    answer_timeout: Annotated[
-        float | None, typer.Option("--answer-timeout", metavar="S", help="How long a callee may take, 10 to 60 s.")
+    signal: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--signal", metavar="TYPE=DATA", help="Send to all when everybody has answered; may be repeated."
+        ),
     ] = None,
+    duration: DurationOption = None,
+    answer_timeout: AnswerTimeoutOption = None,
     stats: StatsOption = None,
     mute: Annotated[list[MediaKind] | None, typer.Option("--mute", help="Start muted; may be repeated.")] = None,
     expect: Annotated[
@@ -59,11 +66,17 @@ def call(
         return frame.online(common, work)(setting)
 
     async def work(setting: Setting) -> ExitCode:
-        words = parsed_info(info)
+        words, letters = parsed_info(info), parsed_letters(signal)
         async with session.online(setting) as client:
             placed = await client.call(users, media=media, info=words, mute=mute or ())
-            await session.until_over(placed, duration)
-        return verdict(placed, Expectation(expect), setting.output)
+            sending = Sending(placed, Delivery(), setting.output)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(sending.send_when_answered(letters))
+                await session.until_over(placed, duration)
+        code = verdict(placed, Expectation(expect), setting.output)
+        if code is ExitCode.OK:
+            sending.close()
+        return code
 
     flags = {
         "call.answer_timeout": answer_timeout,

@@ -17,6 +17,7 @@ from qbcall.errors import (
     NoAnswer,
     ProgramMissing,
     Rejected,
+    SignalFailed,
     SinkError,
     SourceError,
     UsageError,
@@ -52,6 +53,8 @@ class ExitCode(enum.IntEnum):
     """Not what `--expect` names, or a bot's expectation was not met."""
     MISSING = 12
     """A device, file or program is missing or cannot be used."""
+    NOT_SENT = 13
+    """A typed signal was not sent, or nobody knows whether it was."""
     TIMEOUT = 124
     """`--timeout` is over."""
     INTERRUPTED = 130
@@ -125,6 +128,7 @@ CODES_OF_ERRORS: dict[type[Exception], ExitCode] = {
     Cancelled: ExitCode.NO_ANSWER,
     MediaFailed: ExitCode.MEDIA,
     CallLost: ExitCode.LOST,
+    SignalFailed: ExitCode.NOT_SENT,
 }
 """Class of error -> code; the nearest class above an error counts."""
 

@@ -74,6 +74,8 @@ class LinkReconnectedLine(Line):
     """The chat link is back."""
 
     type: Literal["link.reconnected"] = "link.reconnected"
+    resumed: bool
+    """Whether the server kept the session (XEP-0198)."""
 
 
 class LinkLostLine(Line):
@@ -271,6 +273,20 @@ class SignalLine(CallLine):
     id: str
 
 
+class SignalSentLine(CallLine):
+    """The chat server has a typed signal of this side for all whom it is for."""
+
+    type: Literal["signal.sent"] = "signal.sent"
+    id: str
+
+
+class SignalDeliveredLine(CallLine):
+    """A typed signal of this side was told to the applications of all whom it is for."""
+
+    type: Literal["signal.delivered"] = "signal.delivered"
+    id: str
+
+
 class SignalNotSentLine(CallLine):
     """A typed signal of this side failed."""
 
@@ -349,6 +365,8 @@ AnyLine = (
     | ParticipantJoinedLine
     | ParticipantLeftLine
     | SignalLine
+    | SignalSentLine
+    | SignalDeliveredLine
     | SignalNotSentLine
     | StatsLine
     | DeviceLine
@@ -378,6 +396,8 @@ LINES: dict[type[ev.Event], type[Line]] = {
     ev.ParticipantJoined: ParticipantJoinedLine,
     ev.ParticipantLeft: ParticipantLeftLine,
     ev.Signal: SignalLine,
+    ev.SignalSent: SignalSentLine,
+    ev.SignalDelivered: SignalDeliveredLine,
     ev.SignalNotSent: SignalNotSentLine,
     ev.Stats: StatsLine,
 }

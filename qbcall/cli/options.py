@@ -122,6 +122,15 @@ DurationOption = Annotated[
     float | None,
     typer.Option("--duration", metavar="S", min=0.0, help="Hang up S seconds after media was connected."),
 ]
+AnswerTimeoutOption = Annotated[
+    float | None, typer.Option("--answer-timeout", metavar="S", help="How long a callee may take, 10 to 60 s.")
+]
+AllowOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow", metavar="PATTERN", help="Who may ring: any, roster, jid:PATTERN, domain:PATTERN; repeatable."
+    ),
+]
 StatsOption = Annotated[
     float | None, typer.Option("--stats", metavar="S", help="Tell statistics every S seconds; 0: never.")
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -24,8 +24,8 @@ REFRESH = 0.5
 
 
 @asynccontextmanager
-async def online(setting: Setting) -> AsyncIterator[Client]:
-    """Log in; everything is told until the client is left.
+async def online(setting: Setting, wanted: Callable[[ev.Event], bool] = lambda event: True) -> AsyncIterator[Client]:
+    """Log in; everything that is wanted is told until the client is left.
 
     Raises:
         AuthError, ServerUnreachable, InsecureLink: the login failed.
@@ -34,7 +34,7 @@ async def online(setting: Setting) -> AsyncIterator[Client]:
 
     client = Client(setting.config)
     teller = _Teller(client, setting.output)
-    client.on(ev.Event)(teller.tell)
+    client.subscriptions.on(ev.Event, teller.tell, where=wanted)
     showing = asyncio.ensure_future(_show_status(client, setting))
     try:
         async with client:

@@ -62,6 +62,7 @@ def test_no_call_that_was_never_connected_counts_as_answered() -> None:
         (errors.InsecureLink("x"), 8),
         (errors.NegotiationError("x"), 9),
         (errors.CallLost("x"), 10),
+        (errors.SignalFailed(404, "x"), 13),
         (errors.SourceError("x"), 12),
         (errors.SinkError("x"), 12),
         (ProgramMissing("x"), 12),

@@ -38,7 +38,7 @@ REPORT = StatsReport(
 EVENTS: tuple[tuple[ev.Event, str, Line], ...] = (
     (ev.LinkOnline(device="ann@localhost/x"), "link.online", {"device": "ann@localhost/x"}),
     (ev.LinkReconnecting(reason="broke"), "link.reconnecting", {"reason": "broke"}),
-    (ev.LinkReconnected(), "link.reconnected", {}),
+    (ev.LinkReconnected(resumed=True), "link.reconnected", {"resumed": True}),
     (ev.LinkLost(error=ServerUnreachable("gone")), "link.lost", {"error": "gone"}),
     (ev.LinkLost(error=ServerUnreachable()), "link.lost", {"error": "ServerUnreachable"}),
     (
@@ -99,6 +99,8 @@ EVENTS: tuple[tuple[ev.Event, str, Line], ...] = (
         "signal",
         {"call": "c1", "sender": None, "signal_type": "chat", "data": "hi", "id": "1"},
     ),
+    (ev.SignalSent(call=CALL, id="1"), "signal.sent", {"call": "c1", "id": "1"}),
+    (ev.SignalDelivered(call=CALL, id="1"), "signal.delivered", {"call": "c1", "id": "1"}),
     (
         ev.SignalNotSent(call=CALL, id="1", code=500, detail="gone"),
         "signal.not_sent",
@@ -134,21 +136,21 @@ def test_statistics_are_told_by_kind_of_media() -> None:
 
 
 def test_every_class_of_events_has_a_line_but_what_is_told_otherwise() -> None:
-    """`call.ended` says more than the end of a call; a signal that went well needs no line."""
+    """`call.ended` says more than the end of a call."""
     groups = {ev.Event, ev.LinkEvent, ev.CallEvent, ev.PeerEvent, ev.ReconnectionChanged}
     kinds = [kind for kind in vars(ev).values() if isinstance(kind, type) and issubclass(kind, ev.Event)]
     untold = {kind for kind in kinds if not any(base in LINES for base in kind.__mro__)}
-    assert untold - groups == {ev.CallClosed, ev.SignalSent, ev.SignalDelivered}
+    assert untold - groups == {ev.CallClosed}
     assert line_of(ev.CallClosed(call=CALL, reason=EndReason.HUNG_UP), 0.0) is None
 
 
 @pytest.mark.parametrize(
     "spoilt",
     [
-        {"v": 2, "t": "x", "mono": 1.0, "type": "link.reconnected"},
-        {"v": 1, "mono": 1.0, "type": "link.reconnected"},
+        {"v": 2, "t": "x", "mono": 1.0, "type": "link.reconnected", "resumed": True},
+        {"v": 1, "mono": 1.0, "type": "link.reconnected", "resumed": True},
         {"v": 1, "t": "x", "mono": 1.0, "type": "link.rejoined"},
-        {"v": 1, "t": "x", "mono": 1.0, "type": "link.reconnected", "more": 1},
+        {"v": 1, "t": "x", "mono": 1.0, "type": "link.reconnected", "resumed": True, "more": 1},
         {"v": 1, "t": "x", "mono": 1.0, "type": "call.state", "call": "c", "old": "new", "new": "gone"},
     ],
 )
