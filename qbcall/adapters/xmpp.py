@@ -17,7 +17,7 @@ from qbcall.adapters.xmpp_delay import too_late
 from qbcall.adapters.xmpp_services import TellServers
 from qbcall.adapters.xmpp_settings import XmppSettings
 from qbcall.adapters.xmpp_stream import XmppStream
-from qbcall.core.inputs import Arrived, Confirmed, FromServer, LinkBroke, Post
+from qbcall.core.inputs import Arrived, Confirmed, Contacts, FromServer, LinkBroke, Post
 from qbcall.core.model import CallHead, Device, User
 from qbcall.core.signals import Message, Signal
 from qbcall.dialects import Dialect
@@ -134,6 +134,7 @@ class XmppLink:
                 up=self._post,
                 heard=self._heard,
                 confirmed=lambda ticket: self._post(Confirmed(ticket=ticket)),
+                contacts=lambda users: self._post(Contacts(users=users)),
                 ended=self._ended,
                 services=self._services,
                 earlier=self._session,

@@ -52,6 +52,7 @@ class XmppLogin(ClientXMPP):
         self._own_tasks: set[asyncio.Task[None]] = set()
         self._refused: Exception | str = "no answer"
         self._pending_bytes = 0
+        self._max_bytes = MAX_STANZA_BYTES
         self._limit: asyncio.TimerHandle | None = None
         self.add_filter("in", self._take)
         for event, told in {
@@ -133,8 +134,8 @@ class XmppLogin(ClientXMPP):
         except Exception as error:  # slixmpp lets some pass, on which asyncio would log and close
             log.debug("what the server sent cannot be used", exc_info=True)
             self.fail(LinkDown(f"what the server sent cannot be used: {type(error).__name__}"), fatal=False)
-        if self._pending_bytes > MAX_STANZA_BYTES:
-            self.fail(LinkDown(f"the server sent a stanza of more than {MAX_STANZA_BYTES} bytes"), fatal=False)
+        if self._pending_bytes > self._max_bytes:
+            self.fail(LinkDown(f"the server sent a stanza of more than {self._max_bytes} bytes"), fatal=False)
 
     def incoming_filter(self, xml: Element) -> Element:
         """Called by slixmpp for each whole stanza."""

@@ -16,11 +16,12 @@ from slixmpp.xmlstream import StanzaBase
 from slixmpp.xmlstream.xmlstream import NotConnectedError
 
 from qbcall.adapters.xmpp_acks import SM, Acks, Session
-from qbcall.adapters.xmpp_login import XmppLogin
+from qbcall.adapters.xmpp_login import MAX_STANZA_BYTES, XmppLogin
+from qbcall.adapters.xmpp_roster import MAX_ROSTER_BYTES, Roster
 from qbcall.adapters.xmpp_services import TellServers, watch_services
 from qbcall.adapters.xmpp_settings import XmppSettings
 from qbcall.core.inputs import LinkUp
-from qbcall.core.model import Device
+from qbcall.core.model import Device, User
 from qbcall.dialects.xml import CLIENT
 from qbcall.errors import InsecureLink, LinkDown, LinkError
 
@@ -37,7 +38,7 @@ STANZAS = {f"{{{CLIENT}}}{name}" for name in ("message", "presence", "iq")}
 
 
 class XmppStream(XmppLogin):
-    """One login; used once. Tells at most one `up`, and one `ended` unless it is left; between them `confirmed`.
+    """One login; used once. Tells at most one `up`, and one `ended` unless it is left; nothing else after that.
 
     Nothing that arrives makes slixmpp answer an error to a message: messages go to `heard` and nowhere else, and
     presence is taken note of at most, so no subscription request is answered.
@@ -51,6 +52,7 @@ class XmppStream(XmppLogin):
         up: Callable[[LinkUp], None],
         heard: Callable[[Element], None],
         confirmed: Callable[[int], None],
+        contacts: Callable[[frozenset[User]], None],
         ended: Callable[[LinkError, bool], None],
         services: TellServers | None = None,
         earlier: Session | None = None,
@@ -64,6 +66,7 @@ class XmppStream(XmppLogin):
             broke=lambda reason: self.fail(reason, fatal=False),
             dead=lambda reason: self.fail(reason, fatal=False, was_cut=True),
         )
+        self._roster = Roster(write=self._write, tell=contacts)
         self.others: set[str] = set()
         """Full JIDs of the other devices of the account that are online (RFC 6121, section 4.4.2)."""
         self._earlier = earlier
@@ -74,7 +77,7 @@ class XmppStream(XmppLogin):
         self._tell_heard = heard
         self.whitespace_keepalive = False
         self.auto_authorize = None
-        # It answers the push of a stranger with an error that slixmpp 1.17 cannot write; rosters are not used here.
+        # It answers the push of a stranger with an error that slixmpp 1.17 cannot write.
         self.remove_handler("Roster Update")
         self.register_plugin("xep_0199", {"keepalive": False})
         self.add_event_handler("session_start", self._on_session_start)
@@ -176,7 +179,7 @@ class XmppStream(XmppLogin):
         if isinstance(taken, Presence):
             self._note(taken.xml)
             return None
-        return None if isinstance(taken, Iq) and self._acks.answers(taken.xml) else taken
+        return None if isinstance(taken, Iq) and self._is_ours(taken.xml) else taken
 
     def _hear(self, message: Element) -> None:
         if self.sessionstarted and self.authenticated:
@@ -184,6 +187,12 @@ class XmppStream(XmppLogin):
             self._go_up()
         if self._is_up:
             self._tell_heard(message)
+
+    def _is_ours(self, iq: Element) -> bool:
+        if self._roster.takes(iq):
+            self._max_bytes = MAX_STANZA_BYTES
+            return True
+        return self._acks.answers(iq)
 
     def _note(self, presence: Element) -> None:
         device = presence.get("from", "")
@@ -208,6 +217,8 @@ class XmppStream(XmppLogin):
         """Become reachable."""
         if self._manageable:
             self._acks.enable()
+        # Before the presence, so that whoever is heard from is known.
+        self._ask_roster()
         # Without presence, no message to all devices arrives here (RFC 6121, section 8.5.2).
         self.send_presence()
         self._ask_services()
@@ -218,6 +229,10 @@ class XmppStream(XmppLogin):
             self.fail(error, fatal=False)
             return
         self._go_up()
+
+    def _ask_roster(self) -> None:
+        self._max_bytes = MAX_ROSTER_BYTES
+        self._roster.ask(self.boundjid.bare)
 
     def _ask_services(self) -> None:
         if self._tell_services is not None:
@@ -264,4 +279,5 @@ class XmppStream(XmppLogin):
         self.session_bind_event.set()
         self.event("session_resumed", None)
         self._go_up(resumed=True)
+        self._ask_roster()
         self._ask_services()

@@ -22,10 +22,9 @@ from qbcall.adapters.rtc_addresses import IceServer
 from qbcall.adapters.xmpp import XmppLink
 from qbcall.adapters.xmpp_services import MAX_SERVICES, MIN_INTERVAL, RETRY_INTERVAL, ask, pause, read_services
 from qbcall.core.inputs import LinkBroke, LinkUp
-from qbcall.core.model import User
 from qbcall.devserver import DevServer
 from qbcall.devserver_files import ExternalService
-from qbcall.dialects.quickblox import QuickBlox
+from tests.adapters import xmpp_room as room
 from tests.adapters.inbox import Inbox
 from tests.adapters.xmpp_room import PATIENCE, run, stranger
 from tests.media import virtual_clock
@@ -260,14 +259,11 @@ class Told:
 @asynccontextmanager
 async def linked(server: DevServer) -> AsyncIterator[tuple[XmppLink, Inbox, Told]]:
     """A link that is up."""
-    inbox, told = Inbox(), Told()
-    link = XmppLink(settings(server), QuickBlox(User("ann@localhost")), inbox, told)
-    try:
+    told = Told()
+    async with room.linked(settings(server), told) as (link, inbox):
         link.dial()
         await inbox.next(LinkUp)
         yield link, inbox, told
-    finally:
-        await link.close()
 
 
 @NEEDS_PROSODY

@@ -10,8 +10,9 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from qbcall.adapters.xmpp import XmppLink, XmppSettings
+from qbcall.adapters.xmpp_services import TellServers
 from qbcall.adapters.xmpp_stream import XmppStream
-from qbcall.core.inputs import LinkBroke, LinkUp
+from qbcall.core.inputs import Contacts, Input, LinkBroke, LinkUp
 from qbcall.core.model import CallHead, CallId, CallMedia, Device, User
 from qbcall.dialects.quickblox import QuickBlox
 from qbcall.errors import LinkError
@@ -36,10 +37,17 @@ def run(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 
 @asynccontextmanager
-async def linked(settings: XmppSettings) -> AsyncIterator[tuple[XmppLink, Inbox]]:
-    """A link that has not dialed yet; closed at the end."""
+async def linked(
+    settings: XmppSettings, services: TellServers | None = None
+) -> AsyncIterator[tuple[XmppLink, Inbox]]:
+    """A link that has not dialed yet; closed at the end. What it tells about contacts is left out."""
     inbox = Inbox()
-    link = XmppLink(settings, QuickBlox(User(settings.jid)), inbox)
+
+    def post(what: Input) -> None:
+        if not isinstance(what, Contacts):
+            inbox(what)
+
+    link = XmppLink(settings, QuickBlox(User(settings.jid)), post, services)
     try:
         yield link, inbox
     finally:
@@ -81,6 +89,7 @@ class Stranger(XmppStream):
             up=self.ready.set_result,
             heard=lambda _: None,
             confirmed=lambda _: None,
+            contacts=lambda _: None,
             ended=self._lost,
         )
 
