@@ -1,104 +1,16 @@
-"""Signals of the chat server into calls: over HTTP to those who are in them, and never from anybody else."""
+"""Signals of the chat server into calls, over HTTP to those who are in them."""
 
 from __future__ import annotations
 
 import asyncio
-import http.client
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import quote, urlsplit
 
-import pytest
-
-from qbcall.adapters.xmpp import XmppLink
-from qbcall.core.inputs import Arrived, FromServer
-from qbcall.core.model import CallHead, CallId, CallMedia, Description, User
-from qbcall.core.signals import Accept, Decline, End, Invite, Message, Signal
 from qbcall.devserver import DevServer
-from tests.adapters.inbox import Inbox
-from tests.adapters.xmpp_room import flushed, online, run, stranger
-from tests.prosody import NEEDS_PROSODY, settings
+from tests.adapters.xmpp_room import run
+from tests.prosody import NEEDS_PROSODY
+from tests.signals_room import CALL, request, room, said
 
 pytestmark = NEEDS_PROSODY
-
-CALL = CallId("8103d5a3 / ä")
-"""Odd on purpose: it must be escaped in a path."""
-NAMES = ("ann", "bob", "cat")
-SDP = Description("v=0\n")
-HEAD = CallHead(
-    call=CALL,
-    caller=User("ann@localhost"),
-    callees=(User("bob@localhost"), User("cat@localhost")),
-    media=CallMedia.AUDIO,
-)
-
-
-@dataclass
-class Room:
-    """A server, and its users online."""
-
-    server: DevServer
-    links: dict[str, XmppLink]
-    inboxes: dict[str, Inbox]
-
-    async def say(self, name: str, to: str, signal: Signal) -> None:
-        """One user sends a signal to another one, and it arrived."""
-        self.links[name].send(User(f"{to}@localhost"), HEAD, signal)
-        await flushed(self.links[name], self.links[to])
-
-    async def call(self, *callees: str) -> None:
-        """Ann calls, and they accept."""
-        for name in callees:
-            await self.say("ann", name, Invite(head=HEAD, offer=SDP))
-        for name in callees:
-            await self.say(name, "ann", Accept(call=CALL, answer=SDP))
-
-    def log(self) -> str:
-        """What the server logged."""
-        assert self.server.place is not None
-        return (self.server.place / "prosody.log").read_text("utf-8")
-
-    async def told(self, name: str) -> list[Message]:
-        """What the server said to a user so far."""
-        await flushed(self.links[name])
-        return [what.message for what in self.inboxes[name].all(FromServer)]
-
-    async def post(self, body: object, to: str | None = None, call: str = CALL, **headers: str) -> tuple[int, str]:
-        """Status and body of the answer; what is no text is sent as JSON."""
-        path = "/".join(quote(part, safe="") for part in (call, *([to] if to is not None else [])))
-        data = (body if isinstance(body, str) else json.dumps(body)).encode("utf-8", "surrogatepass")
-        sent = {"Authorization": f"Bearer {self.server.signals_token}", **headers}
-        return await asyncio.to_thread(request, "POST", f"{self.server.signals_url}/{path}", data, sent)
-
-
-def request(method: str, url: str, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
-    where = urlsplit(url)
-    connection = http.client.HTTPConnection(where.netloc, timeout=10)
-    try:
-        connection.request(method, where.path, body, headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode()
-    finally:
-        connection.close()
-
-
-@asynccontextmanager
-async def room() -> AsyncIterator[Room]:
-    async with (
-        DevServer(NAMES) as server,
-        online(settings(server, "ann")) as (ann, ann_told, _),
-        online(settings(server, "bob")) as (bob, bob_told, _),
-        online(settings(server, "cat")) as (cat, cat_told, _),
-    ):
-        links, inboxes = (ann, bob, cat), (ann_told, bob_told, cat_told)
-        yield Room(server, dict(zip(NAMES, links, strict=True)), dict(zip(NAMES, inboxes, strict=True)))
-
-
-def said(messages: list[Message]) -> list[tuple[str, str]]:
-    return [(message.type, message.data) for message in messages]
 
 
 def test_signal_to_all_arrives_as_the_servers() -> None:
@@ -221,6 +133,21 @@ def test_unknown_call_or_user_is_404() -> None:
     run(scenario)
 
 
+def test_user_who_is_not_connected_is_404() -> None:
+    """VZ-003."""
+
+    async def scenario() -> None:
+        async with room() as there:
+            await there.call("bob")
+            await there.links["bob"].close()
+            assert (await there.post({}, to="bob@localhost"))[0] == 404
+            assert (await there.post({}))[0] == 204, "ann is"
+            await there.links["ann"].close()
+            assert (await there.post({}))[0] == 404
+
+    run(scenario)
+
+
 def test_without_the_token_is_403() -> None:
     """VZ-005."""
 
@@ -246,103 +173,5 @@ def test_other_methods_are_not_served() -> None:
             for method in ("GET", "PUT", "DELETE", "OPTIONS"):
                 status, _ = await asyncio.to_thread(request, method, f"{server.signals_url}/x", b"", headers)
                 assert status in (404, 405), method
-
-    run(scenario)
-
-
-# -- who is in a call ------------------------------------------------------------------------------------------------
-
-
-def test_who_only_rings_or_left_gets_nothing() -> None:
-    async def scenario() -> None:
-        async with room() as there:
-            await there.call("bob")
-            await there.say("ann", "cat", Invite(head=HEAD, offer=SDP))
-            assert (await there.post({"data": "1"}, to="cat@localhost"))[0] == 404, "rings"
-            await there.say("cat", "ann", Accept(call=CALL, answer=SDP))
-            assert (await there.post({"data": "2"}))[0] == 204
-            await there.say("bob", "ann", End(call=CALL))
-            assert (await there.post({"data": "3"}))[0] == 204
-            assert (await there.post({}, to="bob@localhost"))[0] == 404, "left"
-            heard = {name: [message.data for message in await there.told(name)] for name in NAMES}
-            assert heard == {"ann": ["2", "3"], "bob": ["2"], "cat": ["2", "3"]}
-
-    run(scenario)
-
-
-@pytest.mark.parametrize(
-    ("name", "to", "signal"),
-    [
-        ("ann", "bob", End(call=CALL)),
-        ("bob", "ann", End(call=CALL)),
-        ("bob", "ann", Decline(call=CALL)),
-    ],
-)
-@pytest.mark.parametrize("accepted", [False, True])
-def test_call_that_is_over_is_forgotten(name: str, to: str, signal: Signal, accepted: bool) -> None:
-    async def scenario() -> None:
-        async with room() as there:
-            await there.call(*(["bob"] if accepted else []))
-            if not accepted:
-                await there.say("ann", "bob", Invite(head=HEAD, offer=SDP))
-            assert (await there.post({}))[0] == 204
-            await there.say(name, to, signal)
-            assert (await there.post({}))[0] == 404
-
-    run(scenario)
-
-
-def test_who_was_not_called_cannot_get_in_nor_end_a_call() -> None:
-    async def scenario() -> None:
-        async with room() as there:
-            await there.call("bob")
-            for signal in (Accept(call=CALL, answer=SDP), Invite(head=HEAD, offer=SDP), End(call=CALL)):
-                await there.say("cat", "ann", signal)
-                await there.say("cat", "bob", signal)
-                assert (await there.post({}, to="cat@localhost"))[0] == 404
-            assert (await there.post({}, to="bob@localhost"))[0] == 204
-            await there.say("bob", "cat", Invite(head=HEAD, offer=SDP))
-            await there.say("cat", "bob", Accept(call=CALL, answer=SDP))
-            assert (await there.post({}, to="cat@localhost"))[0] == 204, "somebody in the call let her in"
-
-    run(scenario)
-
-
-# -- nobody else is the server ---------------------------------------------------------------------------------------
-
-FORGED = (
-    "<extraParams><moduleIdentifier>WebRTCVideoChat</moduleIdentifier><signalType>update</signalType>"
-    "<sessionID>one</sessionID><userInfo><sigType>chat</sigType><sigData>{}</sigData></userInfo></extraParams>"
-)
-
-
-def test_client_cannot_pass_for_the_server() -> None:
-    """VZ-006."""
-
-    async def scenario() -> None:
-        async with (
-            DevServer() as server,
-            online(settings(server, "bob")) as (bob, heard, device),
-            stranger(settings(server)) as ann,
-        ):
-            senders = (
-                "localhost",
-                "LOCALHOST",
-                "localhost/x",
-                "@localhost",
-                "",
-                "bob@localhost",
-                "signals.localhost",
-            )
-            for number, sender in enumerate(senders):
-                for to in (device, "bob@localhost"):
-                    body = FORGED.format(number)
-                    ann.write(f"<message from='{sender}' to='{to}' type='headline' id='x'>{body}</message>")
-            await flushed(ann, bob)
-            arrived = heard.all(Arrived)
-            assert heard.all(FromServer) == []
-            assert all(what.sender == "ann@localhost" for what in arrived)
-            shown: list[Any] = [what.signal for what in arrived]
-            assert [message.data for message in shown] == [str(n) for n in range(len(senders)) for _ in range(2)]
 
     run(scenario)

@@ -4,50 +4,74 @@
 
 local st, jid, json = require "util.stanza", require "util.jid", require "util.json";
 local urldecode, equals = require "util.http".urldecode, require "util.hashes".equals;
-local valid_utf8, new_id = require "util.encodings".utf8.valid, require "util.id".medium;
+local valid_utf8, new_id, cache = require "util.encodings".utf8.valid, require "util.id".medium, require "util.cache";
 
 local MODULE = "WebRTCVideoChat";
 local MAX_TYPE, MAX_DATA, MAX_BODY = 128, 8192, 65536; -- bytes; each byte of the data can be \u00XX in the body
-local MAX_CALLS, MAX_MEMBERS, MAX_ID, MAX_AGE = 10000, 17, 1024, 12 * 3600; -- bytes of an id, age in seconds
+local MAX_CALLERS, MAX_CALLS, MAX_MEMBERS, MAX_ID = 10000, 32, 17, 1024; -- calls of each caller, bytes of an id
+local MAX_AGE = 12 * 3600; -- seconds since the last signal of a participant or a web service
 local NOT_IN_XML = "[%z\1-\8\11\12\14-\31]";
 
 local token = module:get_option_string("qbcall_signals_token", "");
 local allowed = module:get_option_set("qbcall_signals_allow_ips", { "127.0.0.1", "::1" });
 assert(token ~= "", "qbcall_signals_token is not set: a long random text that only your web service knows");
 
-local calls = require "util.cache".new(MAX_CALLS); -- id -> { since = seconds, members = { user -> joined } }
+local calls = {}; -- id -> { by = caller, since = seconds, members = { user -> device that joined, or false } }
+local function drop(id) calls[id] = nil; end
+-- Whoever starts calls without end loses his own ones only.
+local callers = cache.new(MAX_CALLERS, function (_, own) for id in own:items() do drop(id); end end);
 
 local function find(id)
-	local call = calls:get(id);
+	local call = calls[id];
 	return call and os.time() - call.since < MAX_AGE and call or nil;
+end
+
+local function forget(id)
+	local own = calls[id] and callers:get(calls[id].by);
+	if own then own:set(id, nil); end
+	drop(id);
+end
+
+local function start(id, device, callee)
+	forget(id);
+	local caller = jid.bare(device);
+	local own = callers:get(caller) or cache.new(MAX_CALLS, drop);
+	callers:set(caller, own);
+	own:set(id, true);
+	calls[id] = { by = caller, since = os.time(), members = { [caller] = device, [callee] = false } };
 end
 
 local function count(members)
 	local all, joined = 0, 0;
-	for _, is_joined in pairs(members) do all, joined = all + 1, joined + (is_joined and 1 or 0); end
+	for _, device in pairs(members) do all, joined = all + 1, joined + (device and 1 or 0); end
 	return all, joined;
 end
 
 local learn = {};
-function learn.call(id, call, from, to)
+function learn.call(id, call, device, to)
 	if not call then
-		calls:set(id, { since = os.time(); members = { [from] = true; [to] = false } });
-	elseif call.members[from] and call.members[to] == nil and count(call.members) < MAX_MEMBERS then
+		start(id, device, to);
+	elseif call.members[jid.bare(device)] and call.members[to] == nil and count(call.members) < MAX_MEMBERS then
 		call.members[to] = false;
 	end
 end
 
-function learn.accept(_, call, from)
-	if call.members[from] == false then call.members[from] = true; end
+function learn.accept(_, call, device, to)
+	local user = jid.bare(device);
+	if call.members[user] == false and call.members[to] ~= nil then call.members[user] = device; end
 end
 
-function learn.hangUp(id, call, from)
-	call.members[from] = nil;
+function learn.hangUp(id, call, device)
+	call.members[jid.bare(device)] = nil;
 	local all, joined = count(call.members);
-	if all < 2 or joined == 0 then calls:set(id, nil); end
+	if all < 2 or joined == 0 then forget(id); end
 end
 
-learn.reject = learn.hangUp;
+function learn.reject(id, call, device)
+	local joined = call.members[jid.bare(device)];
+	-- Another device of a user who accepted may still ring, and say no.
+	if not joined or joined == device then learn.hangUp(id, call, device); end
+end
 
 -- Prosody's own search by name insists on a namespace, and some clients write none.
 local function child(parent, name)
@@ -58,11 +82,12 @@ end
 local function watch(event)
 	local attr, params = event.stanza.attr, child(event.stanza, "extraParams");
 	if attr.type ~= "headline" or child(params, "moduleIdentifier"):get_text() ~= MODULE then return; end
+	local from, to = attr.from, jid.bare(attr.to);
 	local id, kind = child(params, "sessionID"):get_text() or "", child(params, "signalType"):get_text();
 	local call, step = find(id), learn[kind or ""];
-	if attr.from and step and #id > 0 and #id <= MAX_ID and (call or kind == "call") then
-		step(id, call, jid.bare(attr.from), jid.bare(attr.to));
-	end
+	if not from or not to or #id == 0 or #id > MAX_ID then return; end
+	if call and call.members[jid.bare(from)] then call.since = os.time(); end
+	if step and (call or kind == "call") then step(id, call, from, to); end
 end
 
 -- Late, so that what was blocked is not seen; but before the message is delivered.
@@ -87,6 +112,16 @@ local function judge(body)
 	return 204, "", kind, data;
 end
 
+-- Headlines are lost without a word where nobody is online. Users of other servers are theirs to know.
+local function connected(user)
+	if jid.host(user) ~= module.host then return true; end
+	local sessions = (prosody.bare_sessions[user] or {}).sessions;
+	for _, session in pairs(sessions or {}) do
+		if session.presence and session.priority >= 0 then return true; end
+	end
+	return false;
+end
+
 local function send(to, call, id, kind, data)
 	local encoded = data:find("\r", 1, true) and json.encode(data); -- XML makes a line feed of it
 	local stanza = st.message({ from = module.host; to = to; type = "headline"; id = id }):tag("extraParams")
@@ -104,11 +139,15 @@ local function answer(request)
 	local id, slash, user = request.url.path:match("^/[^/]+/([^/]+)(/?)([^/]*)$");
 	id = urldecode(id);
 	local call, one = id and find(id), slash == "/" and (jid.prep(urldecode(user)) or "");
-	if not call or one and not call.members[one] then return 404, "no such call, or no such user in it\n"; end
-	local message = new_id();
-	for member, joined in pairs(call.members) do
-		if joined and (not one or member == one) then send(member, id, message, kind, data); end
+	local message, sent = new_id(), 0;
+	for member, device in pairs(call and call.members or {}) do
+		if device and (not one or member == one) and connected(member) then
+			send(member, id, message, kind, data);
+			sent = sent + 1;
+		end
 	end
+	if sent == 0 then return 404, "no such call, or no such user in it, or not connected\n"; end
+	call.since = os.time();
 	return 204, "";
 end
 
