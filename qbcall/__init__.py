@@ -48,6 +48,7 @@ from qbcall.core.events import (
     TrackAdded,
     VideoTrackAdded,
 )
+from qbcall.core.link import LinkState
 from qbcall.core.model import (
     CallId,
     CallMedia,
@@ -131,6 +132,7 @@ __all__ = [
     "LinkOnline",
     "LinkReconnected",
     "LinkReconnecting",
+    "LinkState",
     "MediaError",
     "MediaFailed",
     "MediaKind",

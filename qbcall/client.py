@@ -20,6 +20,7 @@ from qbcall.core import events as ev
 from qbcall.core.engine import Engine
 from qbcall.core.events import Signal
 from qbcall.core.inputs import CreateCall, GoOffline, GoOnline, Input, Post
+from qbcall.core.link import LinkState
 from qbcall.core.model import CallHead, CallId, CallMedia, Info, MediaKind, StatsReport, User
 from qbcall.core.policy import Policy
 from qbcall.dialects import Dialect
@@ -125,6 +126,11 @@ class Client:
     def online(self) -> bool:
         """Whether the chat is connected now."""
         return self._driver is not None and self._driver.engine.link.online
+
+    @property
+    def link_state(self) -> LinkState:
+        """The state of the connection to the chat server, now."""
+        return LinkState.OFFLINE if self._driver is None else self._driver.engine.link.region.state
 
     @property
     def link(self) -> ChatLink | None:

@@ -19,6 +19,7 @@ from qbcall import (
     LinkDown,
     LinkReconnected,
     LinkReconnecting,
+    LinkState,
     PeerStateChanged,
 )
 from qbcall.devserver import DevServer
@@ -69,6 +70,7 @@ def test_a_call_goes_on_while_the_chat_is_away_and_can_be_hung_up_when_it_is_bac
             await server.kill()
             await asyncio.gather(*lost)
             assert not ann.online
+            assert ann.link_state in (LinkState.WAITING, LinkState.REDIALING)
             with pytest.raises(LinkDown):
                 await ann.call("cat@localhost")
             heard = call.peer(bob.user).audio
@@ -81,6 +83,7 @@ def test_a_call_goes_on_while_the_chat_is_away_and_can_be_hung_up_when_it_is_bac
             await asyncio.sleep(0)
             await server.restart()
             await asyncio.gather(*back)
+            assert ann.link_state is LinkState.ONLINE
             assert changes == []
             assert call.state is CallState.CONNECTED
 
@@ -95,7 +98,8 @@ def test_a_login_that_fails_is_raised_and_leaves_nothing_behind() -> None:
     async def scenario() -> None:
         async with asyncio.timeout(PATIENCE), DevServer(accounts=("ann",)) as server, AsyncExitStack() as stack:
             with pytest.raises(AuthError):
-                await stack.enter_async_context(Client(config(server, "ann", "wrong")))
+                await stack.enter_async_context(client := Client(config(server, "ann", "wrong")))
+            assert client.link_state is LinkState.OFFLINE
         left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         assert left == []
 

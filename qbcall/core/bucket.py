@@ -1,4 +1,4 @@
-"""How much each sender may say: a token bucket for each, so that a flood of one costs little and disturbs no other."""
+"""How much each sender may say: a token bucket for each, so that a flood of one disturbs no other."""
 
 from __future__ import annotations
 

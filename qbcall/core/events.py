@@ -54,6 +54,9 @@ class LinkReconnecting(LinkEvent):
 class LinkReconnected(LinkEvent):
     """The connection is back."""
 
+    resumed: bool = False
+    """Whether the server kept the session (XEP-0198); what was not done meanwhile is sent again in any case."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkLost(LinkEvent):

@@ -86,7 +86,7 @@ class Link:
         self._attempts = 0
         for effect in self.outbox.again(self.now):
             self._out(effect)
-        self._out(Emit(LinkReconnected()))
+        self._out(Emit(LinkReconnected(resumed=what.resumed)))
 
     def broke(self, what: LinkBroke) -> None:
         """The link broke by accident."""
