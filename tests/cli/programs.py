@@ -35,7 +35,7 @@ class Program:
             line: Line = json.loads(raw)
             if line["type"] == name and all(line.get(key) == value for key, value in expected.items()):
                 return line
-        pytest.fail(f"no {name} in: {self._text}{await self._errors()}")
+        pytest.fail(f"no {name}")
 
     async def type(self, text: bytes) -> None:
         """Write to its standard input, which a program with `--lines` has."""
@@ -49,12 +49,15 @@ class Program:
         self._text += (await self.process.stdout.read()).decode()
         code = await self.process.wait()
         found = checked_lines(self._text)
-        assert found[-1]["code"] == code, await self._errors()
+        assert found[-1]["code"] == code
         return found
 
-    async def _errors(self) -> str:
+    async def whole(self) -> str:
+        """All that it wrote, after its end."""
+        assert self.process.stdout is not None
         assert self.process.stderr is not None
-        return (await self.process.stderr.read()).decode()
+        self._text += (await self.process.stdout.read()).decode()
+        return self._text + (await self.process.stderr.read()).decode()
 
 
 class Place:
@@ -115,3 +118,4 @@ async def _place(directory: Path, accounts: tuple[str, ...]) -> AsyncIterator[Pl
                 if program.process.returncode is None:
                     program.process.kill()
                 await program.process.wait()
+                sys.stdout.write(await program.whole())  # shown when the test fails
