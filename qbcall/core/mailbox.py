@@ -94,10 +94,13 @@ class Mailbox:
     # -- what the link tells -----------------------------------------------------------------------------------------
 
     def link_up(self, *, resumed: bool) -> None:
-        """Send what waited. What a server that forgot us had is sent again."""
-        if not resumed:
-            for user, other in self._with.items():
-                self._repeat(user, [one for one in other.unread if one.id in other.confirmed])
+        """Send what waited. A server that has forgotten this user lost what it had of and for them."""
+        for user, other in self._with.items():
+            if other.receipts:
+                self.room.repeat(user, Receipt(call=self.room.call, seq=other.told, again=not resumed))
+            if not resumed:
+                other.lost(confirmed=True)
+                self._repeat(user)
         for letter in list(self._letters.values()):
             self._post(letter)
         self._settle()
@@ -166,6 +169,8 @@ class Mailbox:
         """A participant acknowledges."""
         other = self._other(user)
         other.receipts = True
+        if receipt.again:
+            other.lost()
         for message in other.read(receipt.seq):
             letter = self._letters.get(message.id)
             if letter is not None:
@@ -174,6 +179,7 @@ class Mailbox:
                 self._advance(letter)
             self._pause = RESEND
             self.region.arm(ResendDue, self.room.now + self._pause)
+        self._repeat(user)
         self._settle()
 
     # -- timers ------------------------------------------------------------------------------------------------------
@@ -191,7 +197,8 @@ class Mailbox:
         """Nothing was acknowledged for a while."""
         for user, other in self._with.items():
             if other.receipts and self.room.online:
-                self._repeat(user, other.oldest)
+                other.lost()
+                self._repeat(user)
         self._pause = min(2 * self._pause, SLOWEST_RESEND)
         self.region.arm(ResendDue, self.room.now + self._pause)
 
@@ -225,8 +232,8 @@ class Mailbox:
         letter.unsent.clear()
         self._advance(letter)
 
-    def _repeat(self, user: User, messages: list[Message]) -> None:
-        for message in messages:
+    def _repeat(self, user: User) -> None:
+        for message in self._other(user).repetitions():
             self.room.repeat(user, message)
 
     def _advance(self, letter: Letter) -> None:

@@ -16,7 +16,7 @@ from qbcall.core.signals import Message, Signal
 MOST_EARLY = 1000
 """Messages that may wait for one that is missing; more are sent again."""
 WINDOW = 64
-"""Messages that are sent again at once."""
+"""Messages that are sent again and not acknowledged, at most: servers limit how much a user may say."""
 
 
 class Traffic(enum.Enum):
@@ -82,6 +82,8 @@ class Correspondent:
     told: int = 0
     """Number of their last message that was told to the application."""
     _last: int = 0
+    _again: tuple[int, int] = (0, 0)
+    """Numbers of the last message that was sent again, and of the last that has to be."""
     _early: dict[int, Message] = field(default_factory=dict)
     _uncounted: deque[Message] = field(default_factory=deque)
 
@@ -109,10 +111,20 @@ class Correspondent:
         if not self.receipts:
             self.read(message.seq or 0)
 
-    @property
-    def oldest(self) -> list[Message]:
-        """What is sent again first."""
-        return list(self.unread)[:WINDOW]
+    def lost(self, *, confirmed: bool = False) -> None:
+        """What they did not acknowledge has to be sent again; with `confirmed`, only what the server had."""
+        some = [one.seq or 0 for one in self.unread if not confirmed or one.id in self.confirmed]
+        if some:
+            self._again = (some[0] - 1, some[-1])
+
+    def repetitions(self) -> list[Message]:
+        """What is to be sent again now. The rest waits until some of it is acknowledged."""
+        if not self.unread:
+            return []
+        done, last = self._again
+        last = min(last, (self.unread[0].seq or 0) + WINDOW - 1)
+        self._again = (max(done, last), self._again[1])
+        return [one for one in self.unread if done < (one.seq or 0) <= last]
 
     def take(self, message: Message) -> bool:
         """Keep what came until it is told; False: it was told before."""

@@ -121,6 +121,9 @@ class Receipt:
 
     call: CallId
     seq: int
+    """0: none yet."""
+    again: bool = False
+    """What comes after it may be lost, and should be sent again: the server has forgotten the reader's session."""
 
 
 Signal = Message | Receipt | Invite | Accept | Decline | End | Candidates | Update | RestartOffer | RestartAnswer

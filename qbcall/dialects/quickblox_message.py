@@ -10,7 +10,8 @@ A JavaScript application gets them in `onUpdateCallListener`, and sends them wit
 | `sigEncoding` | `json`: the data is a JSON string (RFC 8259), in JavaScript `JSON.parse(userInfo.sigData)` |
 | `sigId` | the id that the sender gave; without it, the id of the stanza is meant |
 | `sigSeq` | the number; of clients that count |
-| `sigAck` | alone: all messages up to this number arrived |
+| `sigAck` | all messages up to this number arrived |
+| `sigAgain` | with `sigAck`, `1`: what comes after it may be lost, and should be sent again |
 
 `sigEncoding` is there only where the data has a carriage return in it: servers write a stanza anew without escaping
 it, so that it would arrive as a line feed (XML 1.0, section 2.11).
@@ -31,7 +32,7 @@ MAX_SEQ = 2**53
 """What JavaScript counts exactly."""
 MAX_MESSAGE_ID = 256
 """Characters of an id, which is kept."""
-_NUMBER = re.compile("[1-9][0-9]{0,15}")
+_NUMBER = re.compile("0|[1-9][0-9]{0,15}")
 
 
 def message_info(signal: Message) -> dict[str, str]:
@@ -50,8 +51,8 @@ def message_info(signal: Message) -> dict[str, str]:
 
 
 def receipt_info(signal: Receipt) -> dict[str, str]:
-    """The key of a receipt."""
-    return {RECEIPT_KEY: str(signal.seq)}
+    """The keys of a receipt."""
+    return {RECEIPT_KEY: str(signal.seq)} | ({"sigAgain": "1"} if signal.again else {})
 
 
 def read_update(update: Update, stanza_id: str) -> Update | Message | Receipt:
@@ -62,7 +63,8 @@ def read_update(update: Update, stanza_id: str) -> Update | Message | Receipt:
     """
     info = update.info
     if RECEIPT_KEY in info:
-        return Receipt(call=update.call, seq=_number(RECEIPT_KEY, info[RECEIPT_KEY]))
+        seq = _number(RECEIPT_KEY, info[RECEIPT_KEY], least=0)
+        return Receipt(call=update.call, seq=seq, again=info.get("sigAgain") == "1")
     if not any(key in info for key in MESSAGE_KEYS):
         return update
     type, data = info.get("sigType", ""), _data(info)
@@ -74,8 +76,8 @@ def read_update(update: Update, stanza_id: str) -> Update | Message | Receipt:
         check_message(type, "")
     except InvalidArgument as error:
         raise Malformed(f"sigType: {str(error)[:400]}") from None
-    seq = _number("sigSeq", info["sigSeq"]) if "sigSeq" in info else None
-    return Message(call=update.call, type=type, data=data, id=_id(info, stanza_id), seq=seq)
+    number = _number("sigSeq", info["sigSeq"], least=1) if "sigSeq" in info else None
+    return Message(call=update.call, type=type, data=data, id=_id(info, stanza_id), seq=number)
 
 
 def _data(info: Info) -> str:
@@ -100,8 +102,8 @@ def _id(info: Info, stanza_id: str) -> str:
     return found
 
 
-def _number(key: str, text: str) -> int:
+def _number(key: str, text: str, *, least: int) -> int:
     found = _NUMBER.fullmatch(text.strip())
-    if not found or int(found[0]) > MAX_SEQ:
-        raise Malformed(f"{key}: a whole number from 1 to {MAX_SEQ}, not {text[:40]!r}")
+    if not found or not least <= int(found[0]) <= MAX_SEQ:
+        raise Malformed(f"{key}: a whole number from {least} to {MAX_SEQ}, not {text[:40]!r}")
     return int(found[0])

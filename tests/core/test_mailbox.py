@@ -10,6 +10,7 @@ import pytest
 from qbcall.core import events as ev
 from qbcall.core.inputs import FromServer, GoOnline, WithdrawMessage
 from qbcall.core.mailbox import MOST_WAITING
+from qbcall.core.mailroom import WINDOW
 from qbcall.core.model import CallId
 from qbcall.core.policy import Policy
 from qbcall.core.signals import Message, Receipt, Update
@@ -180,6 +181,38 @@ def test_signals_for_one_whose_link_is_broken_arrive_on_return() -> None:
     world.run(40.0)
     assert world["B"].heard("A") == ["0", "1", "2"]
     assert counted(world, "A", ev.SignalDelivered) == 3
+
+
+def test_reader_whose_session_was_forgotten_gets_all_as_soon_as_they_are_back() -> None:
+    """The reader asks for it; no timer of the sender's is waited for, and never more than a window is under way."""
+    world = connected()
+    world["A"].say("first")
+    world.run(1.0)
+    world.unlink("B")
+    for number in range(3 * WINDOW):
+        world["A"].say(str(number))
+    world.run(20.0)
+    world.relink("B")
+    world.run(30.0)
+    (back,) = [at for at, _ in world.events("B", ev.LinkReconnected)]
+    told = [at for at, event in world.events("B", ev.Signal) if isinstance(event, ev.Signal) and event.sender == "A"]
+    assert world["B"].heard("A") == ["first", *map(str, range(3 * WINDOW))]
+    assert told[-1] < back + 0.2
+    again = [at for at in world.sent("A", Message) if at >= back]
+    assert len(again) == 3 * WINDOW
+    assert again.count(again[0]) == WINDOW
+
+
+def test_reader_who_got_nothing_yet_asks_for_all() -> None:
+    world = connected()
+    world.unlink("B")
+    world["A"].say("first")
+    world.run(20.0)
+    world.relink("B")
+    world.run(30.0)
+    (back,) = [at for at, _ in world.events("B", ev.LinkReconnected)]
+    (told,) = [at for at, event in world.events("B", ev.Signal)]
+    assert told < back + 0.1
 
 
 def test_signal_before_its_sender_is_known_to_take_part_is_told_after_it() -> None:
