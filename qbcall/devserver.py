@@ -90,7 +90,7 @@ class DevServer:
         if program is None:
             raise ProgramMissing("prosody is not installed: apt-get install prosody")
         try:
-            self._reserved = [_reserved_port() for _ in range(2)]
+            self._reserved = [reserved_port() for _ in range(2)]
             self.port, self.http_port = (reserved.getsockname()[1] for reserved in self._reserved)
             self.place = Path(tempfile.mkdtemp(prefix="qbcall-devserver-"))
             plan = Plan(
@@ -162,7 +162,7 @@ class DevServer:
 
     async def _start(self) -> None:
         assert self.place is not None, "entered"
-        arguments = [*_die_with_parent(), self._program, "--config", str(self.place / "prosody.cfg.lua"), "-F"]
+        arguments = [*die_with_parent(), self._program, "--config", str(self.place / "prosody.cfg.lua"), "-F"]
         user = _prosody_user() if os.geteuid() == 0 else None
         if user is None:
             self._process = await asyncio.create_subprocess_exec(
@@ -237,7 +237,7 @@ def _checked(name: str, domain: str) -> str:
     return name
 
 
-def _reserved_port() -> socket.socket:
+def reserved_port() -> socket.socket:
     """A socket at a port on loopback that nobody uses; while it is open, no other `DevServer` gets that port.
 
     It never listens, so on Linux a server may still do so at the same port, if both set SO_REUSEADDR (socket(7)) as
@@ -271,7 +271,7 @@ def _hand_over(path: Path) -> None:
         os.chown(each, user.pw_uid, user.pw_gid)
 
 
-def _die_with_parent() -> list[str]:
+def die_with_parent() -> list[str]:
     """Program before the program: the kernel ends it with us (prctl(2), PR_SET_PDEATHSIG), even if we are killed.
 
     Not `preexec_fn`, which is unsafe where threads run, as they do for media.
