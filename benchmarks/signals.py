@@ -31,6 +31,8 @@ NAMES = ("ann", "bob", "eve", "fay")
 TEXT = "x" * 100
 BATCH = 900
 """Signals at once: fewer than may wait in one call."""
+SETTLE = 0.02
+"""Seconds after a measurement, in which the server ends what it still does for it."""
 OUTAGE = 5.0
 """Seconds without a network."""
 
@@ -73,7 +75,7 @@ async def round_trip(pair: Pair) -> float:
     answering: list[asyncio.Task[str]] = []
 
     def back(event: Signal) -> None:
-        answering.append(loop.create_task(pair.theirs.signal("back", event.data, to=pair.ann.user)))
+        answering.append(loop.create_task(pair.theirs.signal("back", event.data, to=pair.ann.user, ack=True)))
 
     def here(event: Signal) -> None:
         done.set_result(perf_counter())
@@ -81,11 +83,19 @@ async def round_trip(pair: Pair) -> float:
     pair.bob.on_signal("out")(back)
     pair.ann.on_signal("back")(here)
     started = perf_counter()
-    sending = loop.create_task(pair.call.signal("out", TEXT, to=pair.bob.user))
+    sending = loop.create_task(pair.call.signal("out", TEXT, to=pair.bob.user, ack=True))
     taken = float(await done) - started
     await asyncio.gather(sending, *answering)
+    await asyncio.sleep(SETTLE)
     pair.bob.off(back)
     pair.ann.off(here)
+    return taken
+
+
+async def bare_trip(bare: BareChat) -> float:
+    """The same with bare messages."""
+    taken = await bare.round_trip(TEXT)
+    await asyncio.sleep(SETTLE)
     return taken
 
 
@@ -95,7 +105,7 @@ async def trips(server: DevServer, times: int) -> list[Figure]:
     bares: list[float] = []
     async with talking(server) as pair, chat(server, "eve", "fay") as bare:
         for number in range(times + 1):  # the first one warms up
-            taken, yardstick = await round_trip(pair), await bare.round_trip(TEXT)
+            taken, yardstick = await round_trip(pair), await bare_trip(bare)
             if number:
                 ours.append(taken)
                 bares.append(yardstick)
