@@ -44,12 +44,7 @@ certfiles: []
 new_sql_schema: false
 listen:
   - {{ port: {port}, ip: "{host}", module: ejabberd_c2s, max_stanza_size: 262144, shaper: none }}
-  - port: {component_port}
-    ip: "{host}"
-    module: ejabberd_service
-    access: all
-    hosts: {{ {components} }}
-api_permissions:
+{components}api_permissions:
   "accounts of tests":
     from: mod_http_api
     who: {{ ip: "127.0.0.0/8" }}
@@ -65,6 +60,14 @@ modules:
 include_config_file: "{place}/api.yml"
 """
 """ejabberd 23.01 (https://docs.ejabberd.im/admin/configuration/)."""
+COMPONENT = """\
+  - port: {port}
+    ip: "{host}"
+    module: ejabberd_service
+    access: all
+    hosts: {{ {domain}: {{ password: "{secret}" }} }}
+"""
+"""One listener each: all hosts of one can write as each other."""
 API = """listen:
   - { port: 5280, ip: "127.0.0.1", module: ejabberd_http, request_handlers: { /api: mod_http_api } }
 modules:
@@ -84,14 +87,16 @@ class Ejabberd:
         components: Iterable[str] = (),
         api: str = API,
     ) -> None:
-        """`components` may connect at `component_port`; `api` is YAML, merged into the configuration."""
+        """`components` may connect; `api` is YAML, merged into the configuration."""
         self.host = HOST
         self.domain = domain
         self.accounts: dict[str, str] = {name: secrets.token_urlsafe(12) for name in accounts}
         """Passwords by the part of a JID before the `@`."""
         self.components: dict[str, str] = {name: secrets.token_urlsafe(12) for name in components}
         """Secrets by domain (XEP-0114)."""
-        self.port = self.http_port = self.component_port = 0
+        self.component_ports: dict[str, int] = {}
+        """By domain."""
+        self.port = self.http_port = 0
         """The same after `restart`."""
         self._api = api
         self._reserved: list[socket.socket] = []
@@ -100,8 +105,9 @@ class Ejabberd:
 
     async def __aenter__(self) -> Self:
         try:
-            self._reserved = [reserved_port() for _ in range(3)]
-            self.port, self.http_port, self.component_port = (one.getsockname()[1] for one in self._reserved)
+            self._reserved = [reserved_port() for _ in range(2 + len(self.components))]
+            self.port, self.http_port, *ports = (one.getsockname()[1] for one in self._reserved)
+            self.component_ports = dict(zip(self.components, ports, strict=True))
             self._place = Path(tempfile.mkdtemp(prefix="qbcall-ejabberd-"))
             self._write_files()
             await self._start()
@@ -159,14 +165,16 @@ class Ejabberd:
         await self._start()
 
     def _write_files(self) -> None:
-        hosts = ", ".join(f'{name}: {{ password: "{secret}" }}' for name, secret in self.components.items())
+        components = [
+            COMPONENT.format(port=port, host=self.host, domain=domain, secret=self.components[domain])
+            for domain, port in self.component_ports.items()
+        ]
         config = CONFIG.format(
             host=self.host,
             domain=self.domain,
             port=self.port,
             place=self.place,
-            component_port=self.component_port,
-            components=hosts or '"unused.invalid": { password: "unused" }',
+            components="".join(components),
         )
         (self.place / "api.yml").write_text(self._api.replace("5280", str(self.http_port)), encoding="utf-8")
         (self.place / "ejabberd.yml").write_text(config, encoding="utf-8")
@@ -208,7 +216,7 @@ class Ejabberd:
 
     async def _answering(self, process: Process) -> None:
         """Wait until it accepts connections at each port."""
-        for port in (self.port, self.http_port, self.component_port):
+        for port in (self.port, self.http_port, *self.component_ports.values()):
             while process.returncode is None:
                 with contextlib.suppress(OSError):
                     _, writer = await asyncio.open_connection(self.host, port)
