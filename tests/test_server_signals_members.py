@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from qbcall.core.inputs import Arrived, LinkBroke, LinkUp
 from qbcall.core.model import CallId, User
 from qbcall.core.signals import Accept, Decline, End, Invite, Signal
 from qbcall.devserver import DevServer
+from tests.adapters.wire_proxy import WireProxy
 from tests.adapters.xmpp_room import flushed, online, run, stranger
 from tests.prosody import NEEDS_PROSODY, settings
-from tests.signals_room import CALL, HEAD, NAMES, SDP, room
+from tests.signals_room import CALL, HEAD, NAMES, SDP, Room, room
 
 pytestmark = NEEDS_PROSODY
 
@@ -80,6 +82,27 @@ def test_other_device_that_says_no_takes_nobody_out_of_a_call() -> None:
             assert (await there.post({}, to="bob@localhost"))[0] == 204
             await there.say("bob", "ann", Decline(call=CALL))
             assert (await there.post({}, to="bob@localhost"))[0] == 404
+
+    run(scenario)
+
+
+def test_signal_to_who_is_away_for_a_moment_is_kept() -> None:
+    async def scenario() -> None:
+        async with (
+            DevServer() as server,
+            WireProxy(server.port) as proxy,
+            online(settings(server)) as (ann, ann_told, _),
+            online(settings(server, "bob", port=proxy.port)) as (bob, bob_told, _),
+        ):
+            there = Room(server, {"ann": ann, "bob": bob}, {"ann": ann_told, "bob": bob_told})
+            await there.call("bob")
+            await bob_told.next(Arrived)
+            proxy.cut()
+            await bob_told.next(LinkBroke)
+            assert (await there.post({"data": "hi"}, to="bob@localhost"))[0] == 204
+            bob.dial()
+            assert (await bob_told.next(LinkUp)).resumed
+            assert [message.data for message in await there.told("bob")] == ["hi"]
 
     run(scenario)
 
