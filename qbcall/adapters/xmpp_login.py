@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import ssl
+import sys
 from collections.abc import Callable
 from xml.etree.ElementTree import Element
 
 from slixmpp import ClientXMPP
 from slixmpp.stanza import StreamFeatures
+from slixmpp.util.sasl.client import SASLMutualAuthFailed
 from slixmpp.xmlstream import StanzaBase
 
 from qbcall.adapters.xmpp_safety import is_distrust, unsafe
@@ -24,6 +27,14 @@ MAX_STANZA_BYTES = 524_288
 ROUNDS_TO_CLOSE = 3
 """Rounds of the event loop that an aborted transport takes to close its socket: one, with TLS two; and one spare."""
 CHALLENGE = "{urn:ietf:params:xml:ns:xmpp-sasl}challenge"
+FORBIDDEN_START = re.compile(rb"\s*(<\?[^>]*>\s*)*<!")
+"""A document type, whose entities would grow what follows, or a comment before the stream: RFC 6120, section 11.1."""
+FOR_LOGIN = (
+    "{urn:ietf:params:xml:ns:xmpp-sasl}",
+    "{urn:ietf:params:xml:ns:xmpp-tls}",
+    "{http://etherx.jabber.org/streams}features",
+)
+"""What the tags begin with that a server uses until the login is finished, and never again."""
 
 REFUSED = {"not-authorized", "account-disabled", "credentials-expired", "invalid-authzid"}
 """SASL conditions (RFC 6120, section 6.5) that another mechanism or another attempt does not change."""
@@ -52,6 +63,8 @@ class XmppLogin(ClientXMPP):
         self._own_tasks: set[asyncio.Task[None]] = set()
         self._refused: Exception | str = "no answer"
         self._pending_bytes = 0
+        self._start = b""
+        """Of the stream, until its first element."""
         self._max_bytes = MAX_STANZA_BYTES
         self._limit: asyncio.TimerHandle | None = None
         self.add_filter("in", self._take)
@@ -96,6 +109,18 @@ class XmppLogin(ClientXMPP):
         self._stop()
         self._tell_ended(reason, fatal)
 
+    def disconnect(
+        self, wait: float = 2.0, reason: str | None = None, ignore_send_queue: bool = False
+    ) -> asyncio.Future[None]:
+        """Called by slixmpp when it gives up. It would go on for `wait` seconds, and write to what may have ended."""
+        error = sys.exc_info()[1]  # slixmpp calls this where it deals with one, and does not pass it on
+        if isinstance(error, SASLMutualAuthFailed):
+            self.fail(InsecureLink("the server does not prove that it knows the password"), fatal=True)
+        else:
+            kind = type(error).__name__ if error else "no way to go on"
+            self.fail(LinkDown(f"what the server sent cannot be used: {kind}"), fatal=False)
+        return self._end
+
     def _stop(self) -> list[asyncio.Future[None]]:
         """Cancel everything; gives back what takes a moment to end."""
         if self._limit is not None:
@@ -129,6 +154,10 @@ class XmppLogin(ClientXMPP):
         if self._over and not self._is_up:
             return
         self._pending_bytes += len(data)
+        self._start = b"" if self.xml_depth else self._start + (data.encode() if isinstance(data, str) else data)
+        if FORBIDDEN_START.match(self._start):
+            self.fail(LinkDown("the server sent a document type or a comment"), fatal=False)
+            return
         try:
             super().data_received(data)
         except Exception as error:  # slixmpp lets some pass, on which asyncio would log and close
@@ -144,7 +173,7 @@ class XmppLogin(ClientXMPP):
 
     def _take(self, stanza: StanzaBase) -> StanzaBase | None:
         """Decide about every stanza before slixmpp's own rooms see it; None: they do not."""
-        if self._over:
+        if self._over or (self._is_up and stanza.xml.tag.startswith(FOR_LOGIN)):
             return None
         if stanza.xml.tag == CHALLENGE:
             try:

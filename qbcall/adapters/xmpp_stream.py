@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from xml.etree.ElementTree import Element, SubElement
 
-from slixmpp import JID
+from slixmpp import JID, ClientXMPP, InvalidJID
 from slixmpp.exceptions import IqError, IqTimeout
 from slixmpp.stanza import Iq, Message, Presence, StreamFeatures
 from slixmpp.xmlstream import StanzaBase
@@ -126,7 +126,7 @@ class XmppStream(XmppLogin):
         was_over, self._over = self._over, True
         self._acks.stop()
         if self.is_connected() and self._is_up and not was_over:
-            await self.disconnect(LEAVE_TIMEOUT)
+            await ClientXMPP.disconnect(self, LEAVE_TIMEOUT)
         await self._clean_up()
 
     @property
@@ -189,6 +189,11 @@ class XmppStream(XmppLogin):
             self._tell_heard(message)
 
     def _is_ours(self, iq: Element) -> bool:
+        """Whether slixmpp must not see it: it is dealt with, or answering it would raise."""
+        try:
+            JID(iq.get("from"))
+        except InvalidJID:
+            return True
         if self._roster.takes(iq):
             self._max_bytes = MAX_STANZA_BYTES
             return True

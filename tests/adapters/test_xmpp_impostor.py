@@ -13,7 +13,7 @@ import pytest
 
 from qbcall.adapters import xmpp_login
 from qbcall.devserver_files import Plan, write_files
-from qbcall.errors import AuthError, InsecureLink, LinkDown, ServerUnreachable
+from qbcall.errors import AuthError, InsecureLink, LinkDown, LinkError, ServerUnreachable
 from tests.adapters.xmpp_room import HEADER, LOCAL, PROCEED, SASL, features, impostor, refusal, run
 
 
@@ -168,8 +168,10 @@ def test_allowed_iterations_are_answered() -> None:
     run(scenario)
 
 
-@pytest.mark.parametrize("proof", ["", "v=AAAA", "e=other-error"])
-def test_server_that_does_not_prove_that_it_knows_the_password_is_left(proof: str) -> None:
+@pytest.mark.parametrize(
+    ("proof", "error"), [("v=AAAA", InsecureLink), ("", LinkDown), ("v=", LinkDown), ("e=other-error", LinkDown)]
+)
+def test_server_that_does_not_prove_that_it_knows_the_password_is_left(proof: str, error: type[LinkError]) -> None:
     """RFC 5802, section 3: the client checks the signature of the server."""
     success = f"<success xmlns='{SASL}'>{base64.b64encode(proof.encode()).decode()}</success>"
 
@@ -177,7 +179,7 @@ def test_server_that_does_not_prove_that_it_knows_the_password_is_left(proof: st
         under = HEADER + "<stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></stream:features>"
         async with impostor(HEADER + features("SCRAM-SHA-1"), challenge(4096), success, under) as server:
             broke = await refusal(replace(LOCAL, port=server.port))
-        assert isinstance(broke.reason, ServerUnreachable | LinkDown)
+        assert type(broke.reason) is error
         assert not [text for text in server.heard if "<bind" in text]
 
     run(scenario)
@@ -195,6 +197,8 @@ def test_server_that_does_not_prove_that_it_knows_the_password_is_left(proof: st
         f"<failure xmlns='{SASL}'><temporary-auth-failure/></failure>",
         "<iq type='result' id='1'/><message type='headline'/>",
         f"<message>{'x' * 700_000}",
+        "<!DOCTYPE m [<!ENTITY a 'x'>]><m>&a;</m>",
+        "<message>&a;</message>",
     ],
 )
 def test_server_that_talks_nonsense_is_left_for_later(line: str) -> None:
@@ -204,5 +208,28 @@ def test_server_that_talks_nonsense_is_left_for_later(line: str) -> None:
             broke = await refusal(wanted)
         assert isinstance(broke.reason, ServerUnreachable | LinkDown)
         assert not broke.fatal
+
+    run(scenario)
+
+
+def test_stream_with_a_document_type_is_left_before_the_login() -> None:
+    """RFC 6120, section 11.1, forbids it: entities of it would grow everything that follows."""
+
+    async def scenario() -> None:
+        for start in ("<!DOCTYPE s [<!ENTITY a 'x'>]>", "<?xml version='1.0'?>\n<!DOCTYPE s>", "<!-- -->"):
+            async with impostor(start + HEADER + features("SCRAM-SHA-1")) as server:
+                broke = await refusal(replace(LOCAL, port=server.port))
+            assert isinstance(broke.reason, LinkDown)
+            assert not broke.fatal
+            assert len(server.heard) == 1
+
+    run(scenario)
+
+
+def test_stream_with_an_xml_declaration_is_used() -> None:
+    async def scenario() -> None:
+        async with impostor("<?xml version='1.0'?> " + HEADER + features("PLAIN")) as server:
+            broke = await refusal(replace(LOCAL, port=server.port))
+        assert isinstance(broke.reason, InsecureLink)
 
     run(scenario)

@@ -60,7 +60,7 @@ class WireProxy:
     """Forwards from a port of its own on loopback; use it as an async context manager."""
 
     def __init__(self, port: int, faults: Iterator[Fault] | None = None) -> None:
-        """`port` is the server's, on loopback. The connections meet the faults in their order."""
+        """`port` is the server's, on loopback. The connections meet the faults in their order; after a stall, one more."""
         self.port = 0
         """Where clients connect."""
         self.happened: list[Kind] = []
@@ -95,6 +95,11 @@ class WireProxy:
         for wire in tuple(self._wires):
             wire.cut()
 
+    def inject(self, data: bytes) -> None:
+        """Send to the clients what the server did not say."""
+        for wire in self._wires:
+            wire.inject(data)
+
     def swallow(self, *, upwards: bool = True) -> None:
         """From now on nothing arrives on the present connections; if not `upwards`, only nothing from the server."""
         for wire in self._wires:
@@ -114,8 +119,7 @@ class WireProxy:
         except OSError:
             await abandon(writer)
             return
-        fault = next(self.faults, None) if self.faults is not None else None
-        wire = _Wire((reader, writer), to_server, fault, self)
+        wire = _Wire((reader, writer), to_server, self)
         self._wires.add(wire)
         try:
             await wire.carry()
@@ -147,18 +151,22 @@ class _Wire:
         self,
         client: tuple[asyncio.StreamReader, asyncio.StreamWriter],
         server: tuple[asyncio.StreamReader, asyncio.StreamWriter],
-        fault: Fault | None,
         proxy: WireProxy,
     ) -> None:
         self.swallowing = (False, False)
         """Upwards to the server, downwards to the client."""
         self._client = client
         self._server = server
-        self._fault = fault
-        self._left = fault.at if fault is not None else 0
         self._proxy = proxy
+        self._fault: Fault | None = None
+        self._left = 0
+        self._expect_fault()
         self._flowing = asyncio.Event()
         self._flowing.set()
+
+    def _expect_fault(self) -> None:
+        self._fault = next(self._proxy.faults or iter(()), None)
+        self._left = self._fault.at if self._fault is not None else 0
 
     async def carry(self) -> None:
         """Until one side ends."""
@@ -171,6 +179,10 @@ class _Wire:
         self._flowing.set()
         for _, writer in (self._client, self._server):
             reset(writer)
+
+    def inject(self, data: bytes) -> None:
+        """Send to the client what the server did not say."""
+        self._client[1].write(data)
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, direction: int) -> None:
         try:
@@ -220,3 +232,4 @@ class _Wire:
             case Kind.STALL:
                 self._flowing.clear()
                 asyncio.get_running_loop().call_later(fault.seconds, self._flowing.set)
+                self._expect_fault()

@@ -25,15 +25,18 @@ LOCAL = XmppSettings(jid="ann@localhost", password="right", host="127.0.0.1", pl
 
 
 def run(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a scenario, and see that no task of it is left."""
+    """Run a scenario, and see that no task of it is left, and that nothing was raised that only the loop hears of."""
+    unheard: list[dict[str, Any]] = []
 
     async def whole() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
         async with asyncio.timeout(2 * PATIENCE):
             await scenario()
         left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         assert not left, left
 
     asyncio.run(whole())
+    assert not unheard, unheard
 
 
 @asynccontextmanager
