@@ -60,7 +60,7 @@ class WireProxy:
     """Forwards from a port of its own on loopback; use it as an async context manager."""
 
     def __init__(self, port: int, faults: Iterator[Fault] | None = None) -> None:
-        """`port` is the server's, on loopback. The connections meet the faults in their order; after a stall, one more."""
+        """`port` is the server's, on loopback. The connections meet the faults in order; after a stall, one more."""
         self.port = 0
         """Where clients connect."""
         self.happened: list[Kind] = []
