@@ -67,7 +67,10 @@ async def chat(server: DevServer, *names: str) -> AsyncIterator[BareChat]:
         yield BareChat(*clients)
     finally:
         await asyncio.gather(*(client.disconnect() for client in clients))
-        await asyncio.sleep(0)  # what slixmpp cancelled ends
+        for client in clients:
+            if client._run_out_filters is not None:  # swallows the first request to end
+                client._run_out_filters.cancel()
+        await asyncio.sleep(0)
 
 
 async def _online(server: DevServer, name: str) -> ClientXMPP:
