@@ -158,7 +158,9 @@ async def soak(server: Server, count: int, seed: int, *, span: range, names: tup
         async with asyncio.TaskGroup() as group:
             group.create_task(one.send(other, range(count)))
             group.create_task(other.send(one, range(count)))
-            await other.client.wait_for(Signal, timeout=PATIENCE, where=lambda event: int(event.data) == count // 2)
+            await other.client.wait_for(
+                Signal, timeout=5 * PATIENCE, where=lambda event: int(event.data) == count // 2
+            )
             await server.restart()
         for side in sides:
             side.proxy.faults = None

@@ -7,10 +7,19 @@ import asyncio
 import pytest
 
 from qbcall.devserver import DevServer
+from tests.ejabberd import NEEDS_EJABBERD, Ejabberd
 from tests.prosody import NEEDS_PROSODY
-from tests.soak import Figures, soak
+from tests.soak import Figures, Server, soak
 
 SEED = 4
+NAMES = ("ann", "bob")
+SPAN = range(20_000, 400_000)
+"""Bytes after which a connection breaks."""
+
+
+async def soaked(server: Server, count: int) -> Figures:
+    async with asyncio.timeout(300):
+        return await soak(server, count, SEED, span=SPAN, names=NAMES)
 
 
 def check(figures: Figures, capsys: pytest.CaptureFixture[str]) -> None:
@@ -27,10 +36,25 @@ def test_signals_over_prosody_arrive_once_and_in_order(capsys: pytest.CaptureFix
     """VR-001, VR-004, VS-007, VS-030."""
 
     async def scenario() -> Figures:
-        async with asyncio.timeout(300), DevServer(accounts=("ann", "bob")) as server:
-            return await soak(server, 5000, SEED, span=range(20_000, 120_000), names=("ann", "bob"))
+        async with DevServer(accounts=NAMES) as server:
+            return await soaked(server, 5000)
 
     figures = asyncio.run(scenario())
     check(figures, capsys)
     assert figures.reconnections >= 100
+    assert figures.refused >= 2
+
+
+@NEEDS_EJABBERD
+@pytest.mark.timeout(400)
+def test_signals_over_ejabberd_arrive_once_and_in_order(capsys: pytest.CaptureFixture[str]) -> None:
+    """Another server with Stream Management of its own."""
+
+    async def scenario() -> Figures:
+        async with Ejabberd(NAMES) as server:
+            return await soaked(server, 1000)
+
+    figures = asyncio.run(scenario())
+    check(figures, capsys)
+    assert figures.reconnections >= 20
     assert figures.refused >= 2

@@ -25,6 +25,9 @@ with Debian's limit of 10 kB/s, shows within the answer timeout that it is alive
 SLOWEST = 2500
 """Bytes per second that a server reads at least. Servers that limit users read slowly, and drop nothing; ejabberd's
 limit as delivered, 3000 bytes per second, is the lowest that is known."""
+RESUMED_PATIENCE = 2.0
+"""Seconds until a server that resumed a session must have shown that it hears this side in it. Prosody 0.12 reads on
+where the old connection broke off: if that was within a stanza, all that follows is lost in it."""
 OVERSLEPT = 0.5
 """Seconds; a timer that is later shows that this process was held up, and nothing about the server."""
 
@@ -78,6 +81,8 @@ class Acks:
         """What the ids of pings begin with; no peer can know it."""
         self._enabling = False
         self._enabled = False
+        self._doubted = False
+        """The session was resumed, and it is not known yet whether the server hears this side."""
         self._id: str | None = None
         self._soon: asyncio.Handle | None = None
         self._due: asyncio.TimerHandle | None = None
@@ -137,6 +142,7 @@ class Acks:
 
     def _has(self, count: int) -> None:
         """The server has so many stanzas."""
+        self._doubted = False
         while self._questions and self._questions[0][0] <= count:
             self._questions.popleft()
         self._confirm(count)
@@ -163,6 +169,8 @@ class Acks:
     @property
     def _patience(self) -> float:
         """Seconds that the answer to the first open question may take."""
+        if self._doubted:
+            return RESUMED_PATIENCE
         return max(self._settings.answer_timeout, self._questions[0][1] / SLOWEST)
 
     def _on_silence(self) -> None:
@@ -170,6 +178,8 @@ class Acks:
         now, patience = self._loop.time(), self._patience
         if now - self._due.when() > OVERSLEPT:
             self._rearm()
+        elif self._doubted:
+            self._tell_broke(LinkDown("the server resumed the session, and does not hear this side in it"))
         elif now < self._heard_at + patience:
             self._due = self._loop.call_at(self._heard_at + patience, self._on_silence)
         else:
@@ -228,6 +238,8 @@ class Acks:
         self._id = session.id
         self._sent = count
         self._received = session.received
+        self._doubted = True
+        self._ask()
         return True
 
     def session(self, jid: str) -> Session | None:

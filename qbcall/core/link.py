@@ -13,7 +13,7 @@ from qbcall.core.effects import DialLink, DropLink, Effect, Emit, Transmit
 from qbcall.core.events import LinkLost, LinkOnline, LinkReconnected, LinkReconnecting
 from qbcall.core.inputs import BackoffDue, GiveUpDue, GoOffline, GoOnline, LinkBroke, LinkUp, Timer
 from qbcall.core.machine import Region, ignored, on, table
-from qbcall.core.outbox import KEPT, Outbox
+from qbcall.core.outbox import Outbox, must_be_kept
 from qbcall.core.policy import Policy
 from qbcall.errors import LinkDown
 
@@ -58,7 +58,7 @@ class Link:
 
     def transmit(self, effect: Transmit) -> None:
         """Send now, or once the link is back if nothing else would heal the loss."""
-        kept = isinstance(effect.signal, KEPT) and (self.online or self.coming_back)
+        kept = must_be_kept(effect.signal) and (self.online or self.coming_back)
         effect = self.outbox.keep(effect, self.now) if kept else effect
         if self.online:
             self._out(effect)

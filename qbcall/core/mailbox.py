@@ -97,9 +97,9 @@ class Mailbox:
         """Send what waited. A server that has forgotten this user lost what it had of and for them."""
         for user, other in self._with.items():
             if other.receipts:
-                self.room.repeat(user, Receipt(call=self.room.call, seq=other.told, again=not resumed))
+                self.room.transmit(user, Receipt(call=self.room.call, seq=other.told, again=not resumed))
             if not resumed:
-                other.lost(confirmed=True)
+                other.lost()
                 self._repeat(user)
         for letter in list(self._letters.values()):
             self._post(letter)
@@ -234,7 +234,7 @@ class Mailbox:
 
     def _repeat(self, user: User) -> None:
         for message in self._other(user).repetitions():
-            self.room.repeat(user, message)
+            self.room.transmit(user, message)
 
     def _advance(self, letter: Letter) -> None:
         """Tell how far it is."""
@@ -275,7 +275,7 @@ class Mailbox:
     def _acknowledge(self, user: User) -> None:
         seq = self._other(user).told
         if seq:
-            self.room.repeat(user, Receipt(call=self.room.call, seq=seq))
+            self.room.transmit(user, Receipt(call=self.room.call, seq=seq))
 
     def _settle(self) -> None:
         """See whether there is anything to wait for."""

@@ -63,10 +63,7 @@ class MailRoom(Protocol):
         """Ask the outside."""
 
     def transmit(self, to: User, signal: Signal) -> None:
-        """Send; the link keeps it until the server has it."""
-
-    def repeat(self, to: User, signal: Signal) -> None:
-        """Send now or never: what is lost is sent again."""
+        """Send; the link keeps a message until the server has it."""
 
 
 @dataclass(slots=True)
@@ -78,12 +75,12 @@ class Correspondent:
     unread: deque[Message] = field(default_factory=deque)
     """Sent and not acknowledged, the oldest first."""
     confirmed: set[str] = field(default_factory=set)
-    """Ids of those that the server has."""
+    """Ids of those that the server has, or had; the link takes care of the others."""
     told: int = 0
     """Number of their last message that was told to the application."""
     _last: int = 0
     _again: tuple[int, int] = (0, 0)
-    """Numbers of the last message that was sent again, and of the last that has to be."""
+    """Numbers of the last message that was looked at, and of the last that may be lost."""
     _early: dict[int, Message] = field(default_factory=dict)
     _uncounted: deque[Message] = field(default_factory=deque)
 
@@ -111,9 +108,9 @@ class Correspondent:
         if not self.receipts:
             self.read(message.seq or 0)
 
-    def lost(self, *, confirmed: bool = False) -> None:
-        """What they did not acknowledge has to be sent again; with `confirmed`, only what the server had."""
-        some = [one.seq or 0 for one in self.unread if not confirmed or one.id in self.confirmed]
+    def lost(self) -> None:
+        """What the server had and they did not acknowledge has to be sent again."""
+        some = [one.seq or 0 for one in self.unread if one.id in self.confirmed]
         if some:
             self._again = (some[0] - 1, some[-1])
 
@@ -124,7 +121,9 @@ class Correspondent:
         done, last = self._again
         last = min(last, (self.unread[0].seq or 0) + WINDOW - 1)
         self._again = (max(done, last), self._again[1])
-        return [one for one in self.unread if done < (one.seq or 0) <= last]
+        found = [one for one in self.unread if done < (one.seq or 0) <= last and one.id in self.confirmed]
+        self.confirmed.difference_update(one.id for one in found)
+        return found
 
     def take(self, message: Message) -> bool:
         """Keep what came until it is told; False: it was told before."""

@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 
 from qbcall.core.effects import Transmit
-from qbcall.core.signals import Accept, Decline, End, Message, Update
+from qbcall.core.signals import Accept, Decline, End, Message, Receipt, Signal, Update
 
 KEPT = (Accept, Decline, End, Update, Message)
 """Signals whose loss nobody heals."""
@@ -18,6 +18,11 @@ MOST = 4096
 """Transmissions that wait; a mesh of four with as many messages as may wait in a call."""
 LIFETIME = 120.0
 """Seconds after which a signal of a call means nothing any more."""
+
+
+def must_be_kept(signal: Signal) -> bool:
+    """Whether the loss of this signal would not be healed. A receipt is said anew whenever the link is back."""
+    return isinstance(signal, KEPT) or (isinstance(signal, Receipt) and signal.again)
 
 
 @dataclass(slots=True)

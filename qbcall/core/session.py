@@ -197,11 +197,6 @@ class Session:
         """See `MailRoom`."""
         return self._line.coming_back
 
-    def repeat(self, to: User, signal: Signal) -> None:
-        """See `MailRoom`."""
-        if self._line.online:
-            self.out(Transmit(to=to, head=self.head, signal=signal))
-
     # -- the room of the peers, again --------------------------------------------------------------------------------
 
     def leads(self, user: User) -> bool:

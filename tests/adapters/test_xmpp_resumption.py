@@ -17,7 +17,7 @@ from qbcall.core.signals import End, Update
 from qbcall.devserver import DevServer
 from qbcall.errors import LinkDown
 from tests.adapters.inbox import Inbox
-from tests.adapters.wire_proxy import WireProxy
+from tests.adapters.wire_proxy import Fault, Kind, WireProxy
 from tests.adapters.xmpp_room import ANN, BOB, HEAD, flushed, online, run, stranger
 from tests.prosody import NEEDS_PROSODY, settings
 
@@ -120,6 +120,36 @@ def test_resumption_again_and_again() -> None:
                 ann.send(BOB, HEAD, update, ticket)
                 assert (await told.next(Confirmed)).ticket == ticket
                 assert (await heard.next(Arrived)).signal == update
+
+    run(scenario)
+
+
+def test_session_in_which_the_server_is_deaf_is_given_up() -> None:
+    """Prosody 0.12 after a stanza that was cut: it takes what follows for a part of it."""
+
+    async def scenario() -> None:
+        async with (
+            DevServer() as server,
+            behind_proxy(server) as (proxy, ann, told, device),
+            online(settings(server, "bob")) as (_, heard, _),
+        ):
+            proxy.faults = iter([Fault(Kind.CUT, 2500)])
+            proxy.cut()
+            await told.next(LinkBroke)
+            ann.dial()
+            assert await told.next(LinkUp) == LinkUp(device=device, resumed=True)
+            ann.send(BOB, HEAD, Update(call=HEAD.call, info={"x": "x" * 3000}))
+            await told.next(LinkBroke)
+            ann.dial()
+            assert await told.next(LinkUp) == LinkUp(device=device, resumed=True)
+            ann.send(BOB, HEAD, END, 1)
+            broke = await told.next(LinkBroke, patience=3.0)
+            assert not broke.fatal
+            ann.dial()
+            assert await told.next(LinkUp) == LinkUp(device=device, resumed=False)
+            ann.send(BOB, HEAD, END, 2)
+            assert (await told.next(Confirmed)).ticket == 2
+            assert (await heard.next(Arrived)).signal == END
 
     run(scenario)
 

@@ -112,7 +112,7 @@ def test_data_with_carriage_return_is_json_for_javascript() -> None:
 def test_receipt_arrives(seq: int, again: bool, more: Info) -> None:
     receipt = Receipt(call=CALL, seq=seq, again=again)
     assert NUMERIC.decode(over_the_wire(NUMERIC.encode(B, HEAD, receipt))) == receipt
-    assert written(receipt)["userInfo"] == {"sigAck": str(seq)} | more
+    assert written(receipt)["userInfo"] == {"sigAck": str(seq)} | dict(more)
 
 
 @pytest.mark.parametrize(
