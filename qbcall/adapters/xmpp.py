@@ -17,6 +17,7 @@ from qbcall.adapters.xmpp_delay import too_late
 from qbcall.adapters.xmpp_services import TellServers
 from qbcall.adapters.xmpp_settings import XmppSettings
 from qbcall.adapters.xmpp_stream import XmppStream
+from qbcall.core.bucket import TokenBuckets
 from qbcall.core.inputs import Arrived, Confirmed, Contacts, FromServer, LinkBroke, Post
 from qbcall.core.model import CallHead, Device, User
 from qbcall.core.signals import Message, Signal
@@ -48,6 +49,7 @@ class XmppLink:
         self._services = services
         self._resource = settings.resource or f"qbcall-{secrets.token_hex(RESOURCE_BYTES)}"
         self._stream: XmppStream | None = None
+        self._buckets = TokenBuckets()
         self._session: Session | None = None
         """Of the stream that was cut last."""
         self._dialing: asyncio.Task[None] | None = None
@@ -186,6 +188,8 @@ class XmppLink:
             sender = bare_jid(device.partition("/")[0])
         except InvalidArgument:
             return "not from a user"
+        if not self._buckets.take(sender, asyncio.get_running_loop().time()):
+            return "more than one user may say"
         signal = self._decode(message)
         return signal if isinstance(signal, str) else Arrived(sender=sender, device=Device(device), signal=signal)
 

@@ -8,11 +8,12 @@ from xml.etree.ElementTree import tostring
 import pytest
 
 from qbcall.adapters.xmpp_stream import STANZAS
+from qbcall.core.bucket import TokenBuckets
 from qbcall.core.inputs import Arrived
 from qbcall.core.model import Device
 from qbcall.core.signals import End
 from qbcall.devserver import DevServer
-from tests.adapters.xmpp_room import BOB, HEAD, flushed, online, run, stranger
+from tests.adapters.xmpp_room import BOB, HEAD, PATIENCE, flushed, online, run, stranger
 from tests.prosody import NEEDS_PROSODY, settings
 
 pytestmark = NEEDS_PROSODY
@@ -156,3 +157,24 @@ def test_dialect_that_breaks_does_not_break_the_link(caplog: pytest.LogCaptureFi
 
     run(scenario)
     assert "a message cannot be read" in caplog.text
+
+
+def test_flood_of_one_user_is_cut_down_and_others_are_heard() -> None:
+    async def scenario() -> None:
+        async with (
+            DevServer(accounts=("ann", "bob", "cat")) as server,
+            online(settings(server, "bob")) as (bob, heard, device),
+            stranger(settings(server)) as ann,
+            stranger(settings(server, "cat")) as cat,
+        ):
+            flood = 1000
+            vars(bob)["_buckets"] = TokenBuckets(rate=1.0, burst=100.0)  # as little as a slow machine reads at once
+            for number in range(flood):
+                ann.write(f"<message to='{device}' type='headline'><body>{number}</body></message>")
+            await flushed(ann, bob)
+            assert bob.ignored["not a signal"] + bob.ignored["more than one user may say"] == flood
+            assert bob.ignored["not a signal"] <= 100 + 2 * PATIENCE
+            cat.write(f"<message to='{device}' type='headline'>{SIGNAL}</message>")
+            assert (await heard.next(Arrived)).sender == "cat@localhost"
+
+    run(scenario)
