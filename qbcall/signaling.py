@@ -52,7 +52,14 @@ class Signaling:
         try:
             self._sender.command(
                 SendMessage(
-                    call=call(), id=id, type=type, data=data, to=target, wait_for_link=retry_after_reconnect, ttl=ttl
+                    call=call(),
+                    id=id,
+                    type=type,
+                    data=data,
+                    to=target,
+                    wait_for_link=retry_after_reconnect,
+                    ttl=ttl,
+                    ack=ack,
                 )
             )
             await done

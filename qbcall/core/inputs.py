@@ -100,6 +100,8 @@ class SendMessage:
     """Where the link is being made again: send it then; otherwise it fails at once (Vonage: retryAfterReconnect)."""
     ttl: float | None = None
     """Seconds after which it fails if it is not done."""
+    ack: bool = False
+    """Somebody waits for the participants to acknowledge it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,6 +272,10 @@ class StatsDue(Timer):
 
 class ResendDue(Timer):
     """A participant did not acknowledge messages that the server has: send them again."""
+
+
+class ReceiptDue(Timer):
+    """What participants said is acknowledged now."""
 
 
 class ExpireDue(Timer):

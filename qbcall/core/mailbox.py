@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from qbcall.core import events as ev
 from qbcall.core.effects import Effect, Emit
-from qbcall.core.inputs import ExpireDue, ResendDue, SendMessage, Timer, WithdrawMessage
+from qbcall.core.inputs import ExpireDue, ReceiptDue, ResendDue, SendMessage, Timer, WithdrawMessage
 from qbcall.core.machine import Region, on, stay, table
 from qbcall.core.mailroom import Busy, Correspondent, MailRoom, Quiet, Traffic
 from qbcall.core.model import User
@@ -25,6 +25,10 @@ MOST_WAITING = 1000
 RESEND = 3.0
 """Seconds without an acknowledgement until messages are sent again; doubles each time."""
 SLOWEST_RESEND = 24.0
+RECEIPT_DELAY = 0.2
+"""Seconds that an acknowledgement may wait for more to acknowledge, if the sender does not wait for it."""
+RECEIPT_EVERY = 16
+"""Messages that one acknowledgement is for, at most."""
 
 
 @dataclass(slots=True)
@@ -54,6 +58,7 @@ class Mailbox:
         """Not done, in the order in which they were written."""
         self._with: dict[User, Correspondent] = {}
         self._pause = RESEND
+        self._receipts_due = False
 
     # -- what this user does -----------------------------------------------------------------------------------------
 
@@ -97,7 +102,7 @@ class Mailbox:
         """Send what waited. A server that has forgotten this user lost what it had of and for them."""
         for user, other in self._with.items():
             if other.receipts:
-                self.room.transmit(user, Receipt(call=self.room.call, seq=other.told, again=not resumed))
+                self._acknowledge(user, again=not resumed)
             if not resumed:
                 other.lost()
                 self._repeat(user)
@@ -186,6 +191,8 @@ class Mailbox:
 
     def deadline(self, timer: type[Timer]) -> float | None:
         """See `Owner`."""
+        if timer is ReceiptDue:
+            return None  # armed by what arrives
         if timer is ResendDue:
             return self.room.now + self._pause
         return min((one.expires for one in self._letters.values() if one.expires is not None), default=None)
@@ -201,6 +208,13 @@ class Mailbox:
                 self._repeat(user)
         self._pause = min(2 * self._pause, SLOWEST_RESEND)
         self.region.arm(ResendDue, self.room.now + self._pause)
+
+    def write_receipts(self, what: ReceiptDue) -> None:
+        """Acknowledge what was told."""
+        self._receipts_due = False
+        for user, other in self._with.items():
+            if other.told > other.acknowledged:
+                self._acknowledge(user)
 
     def expire(self, what: ExpireDue) -> None:
         """Some were not done in time."""
@@ -264,18 +278,21 @@ class Mailbox:
         told = list(self._ready(other))
         for one in told:
             self._out(ev.Signal(call=self.room.call, sender=user, type=one.type, data=one.data, id=one.id))
-        if any(one.seq is not None for one in told):
+        if any(one.ack for one in told) or other.told - other.acknowledged >= RECEIPT_EVERY:
             self._acknowledge(user)
+        elif other.told > other.acknowledged and not self._receipts_due:
+            self._receipts_due = True
+            self.region.arm(ReceiptDue, self.room.now + RECEIPT_DELAY)
 
     @staticmethod
     def _ready(other: Correspondent) -> Iterator[Message]:
         while (message := other.ready()) is not None:
             yield message
 
-    def _acknowledge(self, user: User) -> None:
-        seq = self._other(user).told
-        if seq:
-            self.room.transmit(user, Receipt(call=self.room.call, seq=seq))
+    def _acknowledge(self, user: User, *, again: bool = False) -> None:
+        other = self._other(user)
+        other.acknowledged = other.told
+        self.room.transmit(user, Receipt(call=self.room.call, seq=other.told, again=again))
 
     def _settle(self) -> None:
         """See whether there is anything to wait for."""
@@ -292,7 +309,8 @@ MAIL = table(
     "MAIL",
     on(Traffic.QUIET, Busy, Traffic.BUSY),
     on(Traffic.BUSY, Quiet, Traffic.QUIET),
+    on((Traffic.QUIET, Traffic.BUSY), ReceiptDue, stay, Mailbox.write_receipts),
     on(Traffic.BUSY, ResendDue, stay, Mailbox.resend),
     on(Traffic.BUSY, ExpireDue, stay, Mailbox.expire),
-    timers={Traffic.BUSY: (ExpireDue, ResendDue)},
+    timers={Traffic.QUIET: (ReceiptDue,), Traffic.BUSY: (ReceiptDue, ExpireDue, ResendDue)},
 )

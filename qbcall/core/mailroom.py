@@ -78,6 +78,8 @@ class Correspondent:
     """Ids of those that the server has, or had; the link takes care of the others."""
     told: int = 0
     """Number of their last message that was told to the application."""
+    acknowledged: int = 0
+    """Number of the last one that they know was told."""
     _last: int = 0
     _again: tuple[int, int] = (0, 0)
     """Numbers of the last message that was looked at, and of the last that may be lost."""
@@ -87,7 +89,7 @@ class Correspondent:
     def next(self, call: CallId, what: SendMessage) -> Message:
         """The next message to them."""
         self._last += 1
-        message = Message(call=call, type=what.type, data=what.data, id=what.id, seq=self._last)
+        message = Message(call=call, type=what.type, data=what.data, id=what.id, seq=self._last, ack=what.ack)
         self.unread.append(message)
         return message
 

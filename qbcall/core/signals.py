@@ -113,6 +113,8 @@ class Message:
     """Given by the sender; the same to all participants, and when it is sent again."""
     seq: int | None = None
     """1, 2, 3, ... from one participant to another within a call; None: of a client that does not count."""
+    ack: bool = False
+    """The sender waits for the receipt: it is not to be delayed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

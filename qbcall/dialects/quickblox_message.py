@@ -10,6 +10,7 @@ A JavaScript application gets them in `onUpdateCallListener`, and sends them wit
 | `sigEncoding` | `json`: the data is a JSON string (RFC 8259), in JavaScript `JSON.parse(userInfo.sigData)` |
 | `sigId` | the id that the sender gave; without it, the id of the stanza is meant |
 | `sigSeq` | the number; of clients that count |
+| `sigReceipt` | `1`: the sender waits for `sigAck`, which otherwise may come later for several messages |
 | `sigAck` | all messages up to this number arrived |
 | `sigAgain` | with `sigAck`, `1`: what comes after it may be lost, and should be sent again |
 
@@ -45,6 +46,8 @@ def message_info(signal: Message) -> dict[str, str]:
     info = {"sigType": signal.type, "sigData": signal.data, "sigId": signal.id}
     if signal.seq is not None:
         info["sigSeq"] = str(signal.seq)
+    if signal.ack:
+        info["sigReceipt"] = "1"
     if "\r" in signal.data:
         info |= {"sigData": json.dumps(signal.data, ensure_ascii=False), "sigEncoding": "json"}
     return info
@@ -77,7 +80,9 @@ def read_update(update: Update, stanza_id: str) -> Update | Message | Receipt:
     except InvalidArgument as error:
         raise Malformed(f"sigType: {str(error)[:400]}") from None
     number = _number("sigSeq", info["sigSeq"], least=1) if "sigSeq" in info else None
-    return Message(call=update.call, type=type, data=data, id=_id(info, stanza_id), seq=number)
+    return Message(
+        call=update.call, type=type, data=data, id=_id(info, stanza_id), seq=number, ack=info.get("sigReceipt") == "1"
+    )
 
 
 def _data(info: Info) -> str:

@@ -16,7 +16,7 @@ MAX_INFO_KEYS = 60
 """Keys of one info that is sent. Receivers take a few more, since dialects add keys of their own."""
 MAX_INFO_BYTES = 16_000
 """Keys and values of one info that is sent, in UTF-8. Some servers limit stanzas to 64 kB, and an SDP is in it."""
-MESSAGE_KEYS = ("sigType", "sigData", "sigId", "sigSeq")
+MESSAGE_KEYS = ("sigType", "sigData", "sigId", "sigSeq", "sigReceipt")
 """Keys that make a message of the application out of an update."""
 RECEIPT_KEY = "sigAck"
 """Key that makes a receipt out of an update."""

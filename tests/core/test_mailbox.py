@@ -9,7 +9,7 @@ import pytest
 
 from qbcall.core import events as ev
 from qbcall.core.inputs import FromServer, GoOnline, WithdrawMessage
-from qbcall.core.mailbox import MOST_WAITING
+from qbcall.core.mailbox import MOST_WAITING, RECEIPT_DELAY, RECEIPT_EVERY
 from qbcall.core.mailroom import WINDOW
 from qbcall.core.model import CallId
 from qbcall.core.policy import Policy
@@ -201,6 +201,31 @@ def test_reader_whose_session_was_forgotten_gets_all_as_soon_as_they_are_back() 
     again = [at for at in world.sent("A", Message) if at >= back]
     assert len(again) == 3 * WINDOW
     assert again.count(again[0]) == WINDOW
+
+
+@pytest.mark.parametrize(
+    ("count", "ack", "receipts", "delay"),
+    [
+        (1, False, 1, RECEIPT_DELAY),
+        (3, False, 1, RECEIPT_DELAY),
+        (1, True, 1, 0.0),
+        (3, True, 3, 0.0),
+        (RECEIPT_EVERY, False, 1, 0.0),
+        (RECEIPT_EVERY + 1, False, 2, 0.0),
+    ],
+)
+def test_receipt_is_for_several_signals_unless_somebody_waits_for_it(
+    count: int, ack: bool, receipts: int, delay: float
+) -> None:
+    world = connected()
+    said = world.time
+    for number in range(count):
+        world["A"].say(str(number), "B", ack=ack)
+    world.run(2.0)
+    sent = world.sent("B", Receipt)
+    assert len(sent) == receipts
+    assert sent[0] == pytest.approx(said + world.wire.delay + delay)
+    assert counted(world, "A", ev.SignalDelivered) == count
 
 
 def test_reader_who_got_nothing_yet_asks_for_all() -> None:

@@ -26,8 +26,8 @@ from tests.dialects.stanzas import CALL, HEAD, NUMERIC, SDP, B, call_with, stanz
 from tests.dialects.transcripts import fields, over_the_wire
 
 
-def message(type: str = "chat", data: str = "hi", id: str = "m1", seq: int | None = 1) -> Message:
-    return Message(call=CALL, type=type, data=data, id=id, seq=seq)
+def message(type: str = "chat", data: str = "hi", id: str = "m1", seq: int | None = 1, ack: bool = False) -> Message:
+    return Message(call=CALL, type=type, data=data, id=id, seq=seq, ack=ack)
 
 
 def written(signal: Signal) -> dict[str, object]:
@@ -73,9 +73,10 @@ def test_data_arrives_character_for_character(data: str) -> None:
 
 @pytest.mark.parametrize("type", ["", "Aa0-_~", "t" * MAX_TYPE])
 @pytest.mark.parametrize("seq", [None, 1, MAX_SEQ])
-def test_type_and_number_arrive(type: str, seq: int | None) -> None:
+@pytest.mark.parametrize("ack", [True, False])
+def test_type_and_number_arrive(type: str, seq: int | None, ack: bool) -> None:
     """VS-005, VS-011, VS-013."""
-    said = message(type=type, seq=seq)
+    said = message(type=type, seq=seq, ack=ack)
     assert NUMERIC.decode(over_the_wire(NUMERIC.encode(B, HEAD, said))) == said
 
 
@@ -95,6 +96,7 @@ def test_message_is_plain_text_for_javascript() -> None:
     said = written(message())
     assert said["signalType"] == "update"
     assert said["userInfo"] == {"sigType": "chat", "sigData": "hi", "sigId": "m1", "sigSeq": "1"}
+    assert written(message(ack=True))["userInfo"] == {**said["userInfo"], "sigReceipt": "1"}
     assert written(message(data="", seq=None))["userInfo"] == {"sigType": "chat", "sigData": "", "sigId": "m1"}
 
 
