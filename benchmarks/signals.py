@@ -31,8 +31,8 @@ NAMES = ("ann", "bob", "eve", "fay")
 TEXT = "x" * 100
 BATCH = 900
 """Signals at once: fewer than may wait in one call."""
-SETTLE = 0.02
-"""Seconds after a measurement, in which the server ends what it still does for it."""
+SETTLE = 0.25
+"""Seconds after a measurement, in which receipts are sent and the server ends what it still does for it."""
 OUTAGE = 5.0
 """Seconds without a network."""
 
@@ -75,7 +75,7 @@ async def round_trip(pair: Pair) -> float:
     answering: list[asyncio.Task[str]] = []
 
     def back(event: Signal) -> None:
-        answering.append(loop.create_task(pair.theirs.signal("back", event.data, to=pair.ann.user, ack=True)))
+        answering.append(loop.create_task(pair.theirs.signal("back", event.data, to=pair.ann.user)))
 
     def here(event: Signal) -> None:
         done.set_result(perf_counter())
@@ -83,7 +83,7 @@ async def round_trip(pair: Pair) -> float:
     pair.bob.on_signal("out")(back)
     pair.ann.on_signal("back")(here)
     started = perf_counter()
-    sending = loop.create_task(pair.call.signal("out", TEXT, to=pair.bob.user, ack=True))
+    sending = loop.create_task(pair.call.signal("out", TEXT, to=pair.bob.user))
     taken = float(await done) - started
     await asyncio.gather(sending, *answering)
     await asyncio.sleep(SETTLE)
@@ -211,7 +211,7 @@ async def run(*, smoke: bool) -> list[Figure]:
     """All figures of this module."""
     async with DevServer(accounts=NAMES) as server:
         return [
-            *await trips(server, 5 if smoke else 300),
+            *await trips(server, 5 if smoke else 100),
             *await one_way(server, 1 if smoke else 7, 20 if smoke else BATCH),
             await queued(server, 20 if smoke else 1000, 100),
             await queued(server, 20 if smoke else 1000, 8192),
