@@ -22,7 +22,7 @@ CALLER = pytest.mark.parametrize("py_calls", [True, False], ids=["qbcall-calls",
 COMPANIONS = {"rtx", "red", "ulpfec", "flexfec-03"}
 """They carry no picture by themselves, and are offered with every codec."""
 HIDING = "--disable-features=LocalNetworkAccessChecks"
-"""Takes the place of the flag by which other browsers of these tests tell the addresses of the machine. This one tells
+"""Takes the place of the flag by which the browsers of other tests tell the addresses of the machine. This one tells
 names for them to pages that may use no camera (draft-ietf-mmusic-mdns-ice-candidates, section 3.1)."""
 
 RESTRICT = """(type) => {
