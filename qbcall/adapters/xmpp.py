@@ -61,16 +61,19 @@ class XmppLink:
             self._leave(self._stream)
 
     def send(self, to: User, head: CallHead, signal: Signal) -> None:
-        """Write a signal to all devices of a user. What cannot be written is logged."""
+        """Write a signal to all devices of a user, but this one. What cannot be written is logged."""
         if self._stream is None:
             log.debug("not connected: a %s was not sent", type(signal).__name__)
             return
-        try:
-            text = tostring(self._dialect.encode(to, head, signal), xmlns=CLIENT)
-        except (InvalidArgument, TypeError, ValueError) as error:
-            log.error("a %s cannot be written: %s", type(signal).__name__, error)
-            return
-        self._stream.write(text)
+        # Prosody discards a headline to the own bare JID.
+        addresses = sorted(self._stream.own_devices) if to == self._settings.jid else [to]
+        for address in addresses:
+            try:
+                text = tostring(self._dialect.encode(User(address), head, signal), xmlns=CLIENT)
+            except (InvalidArgument, TypeError, ValueError) as error:
+                log.error("a %s cannot be written: %s", type(signal).__name__, error)
+                return
+            self._stream.write(text)
 
     async def close(self) -> None:
         """Log out, wait for the end of the stream (2 s at most), and leave no task behind."""
@@ -148,8 +151,8 @@ class XmppLink:
             sender = bare_jid(device.partition("/")[0])
         except InvalidArgument:
             return "not from a user"
-        if sender == self._settings.jid:
-            return "from this account"
+        if self._stream is not None and device == self._stream.boundjid.full:
+            return "from this device"
         if next(message.iter(DELAY), None) is not None:
             return "delayed"
         try:

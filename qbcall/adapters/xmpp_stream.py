@@ -31,6 +31,8 @@ PING_TIMEOUT = 5.0
 """Seconds until an unanswered ping means that the link is dead."""
 LEAVE_TIMEOUT = 2.0
 """Seconds that the server may take to end its stream after we ended ours."""
+MAX_OWN_DEVICES = 20
+"""More devices of one user are not told what this one does."""
 ROUNDS_TO_CLOSE = 3
 """Rounds of the event loop that an aborted transport takes to close its socket: one, with TLS two; and one spare."""
 PING = "{urn:xmpp:ping}ping"
@@ -71,6 +73,8 @@ class XmppStream(ClientXMPP):
         self._tell_up = up
         self._tell_heard = heard
         self._tell_ended = ended
+        self.own_devices: set[Device] = set()
+        """Other devices of this user that are online."""
         self._over = False
         self._is_up = False
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -222,6 +226,7 @@ class XmppStream(ClientXMPP):
                 self._tell_heard(stanza.xml)
             return None
         if isinstance(stanza, Presence):
+            self._note_device(stanza)
             return None
         if stanza.xml.tag == CHALLENGE:
             try:
@@ -230,6 +235,16 @@ class XmppStream(ClientXMPP):
                 self.fail(error, fatal=True)
                 return None
         return stanza
+
+    def _note_device(self, presence: Presence) -> None:
+        """Keep in mind which other devices of this user are there: the server tells each of all (RFC 6121, 4.2.2)."""
+        device = presence["from"]
+        if device.bare != self.boundjid.bare or device.full in (device.bare, self.boundjid.full):
+            return
+        if presence.xml.get("type") is None and len(self.own_devices) < MAX_OWN_DEVICES:
+            self.own_devices.add(Device(device.full))
+        elif presence.xml.get("type") == "unavailable":
+            self.own_devices.discard(Device(device.full))
 
     # -- logging in --------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from qbcall.core.inputs import Arrived
 from qbcall.core.model import Device
 from qbcall.core.signals import End
 from qbcall.devserver import DevServer
-from tests.adapters.xmpp_room import BOB, HEAD, flushed, online, run, stranger
+from tests.adapters.xmpp_room import ANN, BOB, HEAD, flushed, online, run, stranger
 from tests.prosody import NEEDS_PROSODY, settings
 
 pytestmark = NEEDS_PROSODY
@@ -82,7 +82,7 @@ def test_hostile_stanzas_are_answered_by_nothing(caplog: pytest.LogCaptureFixtur
     assert len(told) == len({*told}) == 6, "each kind is told once"
 
 
-def test_what_another_device_of_the_account_sends_is_ignored() -> None:
+def test_what_another_device_of_the_account_sends_is_told_and_the_other_way_round() -> None:
     async def scenario() -> None:
         async with (
             DevServer() as server,
@@ -90,9 +90,15 @@ def test_what_another_device_of_the_account_sends_is_ignored() -> None:
             stranger(settings(server)) as other,
         ):
             other.write(f"<message to='{device}' type='headline'>{SIGNAL}</message>")
-            await flushed(other, ann)
+            arrived = await told.next(Arrived)
+            assert (arrived.sender, arrived.signal) == (ANN, END)
+            assert arrived.device != device
+            async with online(settings(server)) as (_, also_told, _):
+                await flushed(ann)
+                ann.send(ANN, HEAD, END)
+                assert (await also_told.next(Arrived)).device == device
+            await flushed(ann)
             assert told.unread == []
-            assert ann.ignored == {"from this account": 1}
 
     run(scenario)
 

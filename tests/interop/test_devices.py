@@ -130,7 +130,6 @@ def test_call_of_qbcall_ends_the_ringing_of_the_second_browser_when_it_ends(run:
 # -- two of qbcall ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.xfail(strict=True, reason="Prosody discards a headline to one's own bare JID (mod_message)")
 @pytest.mark.parametrize("accepts", [True, False], ids=["accept", "reject"])
 def test_second_device_of_qbcall_stops_ringing_when_the_first_answers_js(run: Run, accepts: bool) -> None:
     """Neither accepts nor rejects reach the SDK twice."""
