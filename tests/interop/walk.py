@@ -10,8 +10,8 @@ from qbcall import AudioTrackAdded
 from tests.interop.js_user import PATIENCE
 from tests.interop.players import JsPlayer, Move, Player, PyPlayer, some_info
 
-MOST_MOVES = 8
-LIMITS = (0.0, 0.02, 0.2, 0.5)
+MOST_MOVES = 6
+LIMITS = (0.0, 0.01, 0.05, 0.2)
 """Seconds between two moves, if nothing happens meanwhile."""
 NOTHING = Move("nothing", lambda: asyncio.sleep(0))
 HEARS = "async (user, session) => (await agent.seen(user, session)).packets >= 3"
