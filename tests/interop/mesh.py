@@ -23,7 +23,7 @@ class Mesh:
         self.members = members
         self.video = video
         self.accepted_at: dict[int, float] = {}
-        """When the accept of a user went out, on the event loop's clock."""
+        """When a user was told to accept, on the event loop's clock."""
 
     @classmethod
     async def dial(cls, room: Room, kinds: str, *, video: bool = True) -> Mesh:
@@ -44,7 +44,8 @@ class Mesh:
     async def accept(self, *members: Member) -> None:
         """Members accept, one soon after the other; the caller is told the words of each."""
         for one in members:
-            self.accepted_at[one.user] = await one.accept(answer_of(one))
+            self.accepted_at[one.user] = asyncio.get_running_loop().time()
+            await one.accept(answer_of(one))
         for one in members:
             assert await self.members[0].told_accept(one.user) == answer_of(one)
 
