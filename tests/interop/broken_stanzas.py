@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from xml.etree.ElementTree import Element, SubElement, fromstring
 
@@ -12,6 +12,8 @@ from tests.dialects.transcripts import NAMES, lines
 
 CLIENT = "{jabber:client}"
 RECORDED = [line.xml for name in NAMES for line in lines(name) if line.direction == "in"]
+RESTARTS = [xml for xml in RECORDED if "<reason>reconnect</reason>" in xml]
+"""Fresh offers and answers."""
 NASTY = ("", " ", "\n", "0", "-1", "1e9", "NaN", "٣", "9" * 5000, "a@", "@", "a@b/c", "\x85", "null", "<x/>", "]]>")
 HUGE = ("é" * 40_000, "v=0\r\n" + "a=x\r\n" * 14_000, "v=0\n" + "m=audio 9 UDP/TLS/RTP/SAVPF 111\n" * 1500)
 """More than 64 kB each."""
@@ -140,12 +142,12 @@ FAULTS: tuple[Callable[[Element, Random], None], ...] = (
 )
 
 
-def nonsense(head: CallHead, rng: Random, count: int) -> Iterator[Element]:
+def nonsense(head: CallHead, rng: Random, count: int, recorded: Sequence[str] = RECORDED) -> Iterator[Element]:
     """Every recorded stanza, aimed at the call; then so many broken ones, aimed or not."""
-    for xml in RECORDED:
+    for xml in recorded:
         yield aimed(xml, head)
     for _ in range(count):
-        xml = rng.choice(RECORDED)
+        xml = rng.choice(recorded)
         yield broken(aimed(xml, head) if rng.random() < 0.8 else _elsewhere(xml), rng)
 
 

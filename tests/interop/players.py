@@ -192,10 +192,19 @@ class JsPlayer:
         info, name = some_info(rng), session["id"]
         yield Move("stop", lambda: self.js.stop(info, name), 1)
         if session["ringing"] and not session["mine"]:
-            yield Move("accept", lambda: self.js.accept(info, name), 6)
+            yield Move("accept", lambda: self._accept(info, name), 6)
             yield Move("reject", lambda: self.js.reject(info, name))
         elif not session["ringing"]:
             yield Move("update", lambda: self.js.update(info, name))
+
+    async def _accept(self, info: Info, session: str) -> None:
+        from playwright.async_api import Error
+
+        try:
+            await self.js.accept(info, session)
+        except Error as error:  # told to the application: of a group call that rings, the caller hung up just now
+            if "signalingState is 'closed'" not in error.message:
+                raise
 
 
 LIVE = """() => Object.values(QB.webrtc.sessions)

@@ -31,6 +31,7 @@ from qbcall import (
     IncomingCall,
     InvalidState,
     PeerHungUp,
+    PeerReconnected,
     PeerReconnecting,
     PeerRejected,
 )
@@ -41,7 +42,7 @@ from qbcall.dialects.quickblox import QuickBlox
 from qbcall.dialects.xml import CLIENT
 from qbcall.errors import Malformed
 from tests.adapters.xmpp_room import Stranger, flushed, stranger
-from tests.interop.broken_stanzas import RECORDED, nonsense
+from tests.interop.broken_stanzas import RECORDED, RESTARTS, nonsense
 from tests.interop.js_user import PATIENCE, local_part
 from tests.interop.py_user import PyUser
 from tests.interop.py_user import settings as of_py
@@ -58,6 +59,7 @@ IGNORED = {"an error", "not a headline", "delayed", "not a signal", "malformed s
 """Some of the reasons for which nonsense is ignored."""
 BROKEN = 400
 """Broken stanzas, besides the recorded ones."""
+BROKEN_RESTARTS = 40
 ANSWERED = 0.05
 """Share of the calls which ring because of nonsense that are accepted; the others are rejected."""
 SMALL = {"source": "test:size=160x120,fps=10"}
@@ -112,6 +114,14 @@ class Running:
             one.receives(CALLEE, more=one.found(CALLEE)), other.receives(CALLER, more=other.found(CALLER))
         )
         assert (self.call.state, self.answered.state) == (CallState.CONNECTED, CallState.CONNECTED)
+
+    async def comes_back(self) -> None:
+        """See that both go on, once what made the connection anew is over."""
+        await self.goes_on()
+        for py in (self.caller, self.callee):
+            while len(py.told(PeerReconnected)) < len(py.told(PeerReconnecting)):
+                await py.expect(PeerReconnected)
+        await self.goes_on()
 
     async def flood(self, stanzas: Iterable[tuple[Source, Element]]) -> int:
         """Send stanzas, each to one of those who take part; how many were sent is given back."""
@@ -237,6 +247,25 @@ def test_nonsense_does_not_end_a_running_call(caplog: pytest.LogCaptureFixture) 
         assert sent > len(RECORDED) + BROKEN
 
     play(scenario, caplog, {"stall_timeout": 30})
+
+
+def test_nonsense_about_a_lost_connection_does_not_end_the_call(caplog: pytest.LogCaptureFixture) -> None:
+    """QB-118: fresh offers of a device that takes part are obeyed, and the media comes back, whatever they hold."""
+
+    async def scenario(running: Running) -> None:
+        stanzas = (
+            (source, message)
+            for message in nonsense(running.call.head, running.rng, BROKEN_RESTARTS, RESTARTS)
+            for source in running.sources
+            if source.inside and running.harmless(source, message, End, Decline)
+        )
+        assert await running.flood(stanzas) > BROKEN_RESTARTS
+        for py in (running.caller, running.callee):
+            await py.expect(PeerReconnecting)
+            assert [*py.told(PeerHungUp), *py.told(PeerRejected)] == []
+        await running.comes_back()
+
+    play(scenario, caplog, {"stall_timeout": 1, "restart_interval": 1})
 
 
 @pytest.mark.parametrize(
