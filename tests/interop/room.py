@@ -14,9 +14,9 @@ from qbcall import Call, CallMedia, Config
 from qbcall.devserver import DevServer
 from tests.interop import sdk
 from tests.interop.island import Island
-from tests.interop.js_user import PATIENCE, JsUser, local_part
+from tests.interop.js_user import PATIENCE, JsUser, Seen, local_part
 from tests.interop.own_browser import OwnBrowser
-from tests.interop.py_user import PyUser, settings
+from tests.interop.py_user import Found, PyUser, settings
 from tests.interop.table import Row
 
 if TYPE_CHECKING:
@@ -174,11 +174,20 @@ class Room:
         )
         assert call.connected_at is not None
         names = (f"qbcall {py.user}", f"JS {js.user}")
+        self.note(
+            " > ".join(reversed(names) if call.incoming else names) + note,
+            call.connected_at - call.created_at,
+            found,
+            seen,
+        )
+
+    def note(self, roles: str, connected: float, found: Found, seen: Seen) -> None:
+        """Put a row into the table, see `Row`."""
         self._rows.append(
             Row(
                 scenario=self._scenario,
-                roles=" > ".join(reversed(names) if call.incoming else names) + note,
-                connected=call.connected_at - call.created_at,
+                roles=roles,
+                connected=connected,
                 py_video=found.video_frames,
                 py_audio=found.audio_frames,
                 js_video=seen["frames"],
