@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from random import Random
 from typing import Protocol, TypedDict
 
-from qbcall import Call, CallState, IncomingCall, InvalidState, PeerState
+from qbcall import Call, CallState, IncomingCall, InvalidState, PeerState, User
 from qbcall.core.model import CallId, Candidate
 from qbcall.core.signals import Accept, Candidates, Invite, RestartOffer, Signal
 from tests.interop.js_user import PATIENCE, JsUser
 from tests.interop.py_user import PyUser
+from tests.interop.telling_link import TellingLink
 
 Info = dict[str, str]
 
@@ -28,6 +29,8 @@ class Move:
 
 
 UNDER_WAY = (CallState.CONNECTING, CallState.CONNECTED)
+RECENT = 50
+"""Signals among which those of the present call are."""
 TEXTS = ("", " ", "x", "a & b", "<x/>", "\"'", "Grüße", "👋🏽", "日本語", "]]>", "&amp;", "0", "a\nb", "y" * 500)
 
 
@@ -56,6 +59,9 @@ class Player(Protocol):
 
     async def news(self, limit: float) -> None:
         """Wait until something happened that was not waited for before, for `limit` seconds at most."""
+
+    async def flushed(self) -> None:
+        """Having left all calls, wait until all is over: what was sent arrived."""
 
 
 class PyPlayer:
@@ -89,6 +95,11 @@ class PyPlayer:
         with suppress(AssertionError):
             await self.py.heard.expect(lambda event: True, "event", limit)
 
+    async def flushed(self) -> None:
+        """See `Player`."""
+        assert isinstance(self.py.client.link, TellingLink)
+        await self.py.client.link.link.round_trip()
+
     async def rings(self, session: str) -> Call:
         """Wait until this call rings."""
         wanted = f"IncomingCall {session}"
@@ -114,23 +125,21 @@ class PyPlayer:
 
     def _said(self, call: Call, rng: Random) -> Iterator[Move]:
         """Signals that are legal, but that qbcall by itself sends rarely or never."""
-        for sent in reversed(self.py.sent.all):
-            if sent.head.call != call.id:
-                continue
-            if isinstance(sent.signal, Accept):
-                yield Move("accept again", self._say(call, sent.to, sent.signal))
-            state = call.peers[sent.to].state if sent.to in call.peers else PeerState.UNKNOWN
-            if state in (PeerState.CHECKING, PeerState.CONNECTED):
-                yield Move("candidates", self._say(call, sent.to, some_candidates(call, rng)))
-            if state is PeerState.CONNECTED and isinstance(sent.signal, Invite):
-                fresh = RestartOffer(call=call.id, offer_id=f"{rng.getrandbits(128):x}", offer=sent.signal.offer)
-                yield Move("restart", self._say(call, sent.to, fresh))
-            return
+        said = {type(sent.signal): sent for sent in self.py.sent.all[-RECENT:] if sent.head.call == call.id}
+        if Accept in said:
+            yield Move("accept again", self._say(call, said[Accept].to, said[Accept].signal))
+        for user, peer in call.peers.items():
+            if peer.state in (PeerState.CHECKING, PeerState.CONNECTED):
+                yield Move("candidates", self._say(call, user, some_candidates(call, rng)))
+            invited = said.get(Invite)
+            if peer.state is PeerState.CONNECTED and invited is not None and isinstance(invited.signal, Invite):
+                fresh = RestartOffer(call=call.id, offer_id=f"{rng.getrandbits(128):x}", offer=invited.signal.offer)
+                yield Move("restart", self._say(call, user, fresh))
 
-    def _say(self, call: Call, to: str, signal: Signal) -> Callable[[], Awaitable[object]]:
+    def _say(self, call: Call, to: User, signal: Signal) -> Callable[[], Awaitable[object]]:
         async def say() -> None:
             assert self.py.client.link is not None, "online"
-            self.py.client.link.send(self.py.jid(int(to.partition("-")[0])), call.head, signal)
+            self.py.client.link.send(to, call.head, signal)
 
         return say
 
@@ -182,6 +191,11 @@ class JsPlayer:
         """See `Player`."""
         with suppress(AssertionError):
             await self.js.heard.expect(lambda event: True, "event", limit)
+
+    async def flushed(self) -> None:
+        """See `Player`."""
+        await self.js.page.evaluate("() => new Promise((done) => QB.chat.ping(done))")
+        await self.js.until(f"() => ({LIVE})().length === 0")  # the SDK obeys a hang-up 10 ms later
 
     async def live(self) -> list[Live]:
         """Sessions that are not over."""

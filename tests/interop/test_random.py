@@ -80,6 +80,7 @@ async def walk(lane: Lane, stranger: PyUser) -> None:
     for number in range(SEQUENCES // len(LANES)):
         await lane.sequence(number, media=number % TALK_EVERY == 0)
         if number % PROVE_EVERY == PROVE_EVERY - 1:
+            await lane.flushed()
             for player in lane.js:
                 await prove_hearing(stranger, player.js)
 

@@ -11,6 +11,8 @@ from tests.interop.js_user import PATIENCE
 from tests.interop.players import JsPlayer, Move, Player, PyPlayer, some_info
 
 MOST_MOVES = 6
+MORE_MOVES = 4
+"""Where media flows, for then more is legal."""
 LIMITS = (0.0, 0.01, 0.05, 0.2)
 """Seconds between two moves, if nothing happens meanwhile."""
 NOTHING = Move("nothing", lambda: asyncio.sleep(0))
@@ -42,16 +44,21 @@ class Lane:
         """
         rng = Random(f"{self._seed}/{number}")
         self.told = [f"sequence {number}"]
-        await (self._talk(rng) if media else self._open(rng))
-        for _ in range(rng.randrange(MOST_MOVES + 1)):
-            await rng.choice(self.players).news(rng.choice(LIMITS))
-            some = rng.sample(self.players, rng.choice([1, 1, 2]))
+        cast = await (self._talk(rng) if media else self._open(rng))
+        for _ in range(rng.randrange(MOST_MOVES + 1) + media * MORE_MOVES):
+            await rng.choice(cast).news(rng.choice(LIMITS))
+            some = rng.sample(cast, rng.choice([1, 1, 2]))
             await asyncio.gather(*(self._move(one, rng) for one in some))
         await self._end(rng)
 
+    async def flushed(self) -> None:
+        """Wait until all that was sent arrived."""
+        for one in reversed(self.players):
+            await one.flushed()
+
     # -- details -----------------------------------------------------------------------------------------------------
 
-    async def _open(self, rng: Random) -> None:
+    async def _open(self, rng: Random) -> list[Player]:
         one, other = rng.choice(self.js), rng.choice(self.pys)
         all_others = [user for user in self._others if user != other.user]
         to_py, to_js = [other.user], [one.user]
@@ -69,6 +76,7 @@ class Lane:
             case _:
                 some = [self._call(other, to_js, rng), self._call(rng.choice(self.pys), to_js, rng)]
         await asyncio.gather(*some)
+        return self.players
 
     async def _call(self, player: Player, users: Sequence[int], rng: Random) -> None:
         video, info = rng.random() < 0.5, some_info(rng)
@@ -81,10 +89,11 @@ class Lane:
         self.told.append(f"{player.user}: {move.name}")
         await move.do()
 
-    async def _talk(self, rng: Random) -> None:
-        """Call and accept, and wait for sound on both sides."""
+    async def _talk(self, rng: Random) -> list[Player]:
+        """Two call and accept, and wait for sound on both sides."""
         one, other = rng.choice(self.js), rng.choice(self.pys)
         video = rng.random() < 0.5
+        await self.flushed()
         if rng.random() < 0.5:
             self.told.append(f"{other.user} and {one.user} talk")
             call = await other.py.call([one.user], video=video, info=some_info(rng))
@@ -98,6 +107,7 @@ class Lane:
         await call.connected(PATIENCE)
         await other.py.expect(AudioTrackAdded, call=call)
         await one.js.until(HEARS, other.user, call.id)
+        return [one, other]
 
     async def _end(self, rng: Random) -> None:
         """All leave, in any order; once more, whoever was called in this very moment."""
