@@ -15,6 +15,7 @@ from aiortc import (
 from aiortc.exceptions import OperationError
 from aiortc.rtcconfiguration import RTCIceTransportPolicy
 
+import qbcall.adapters.rtc_forks  # noqa: F401 - it puts itself into aioice
 from qbcall.adapters import rtc_sdp
 from qbcall.adapters.rtc_addresses import CandidateFilter, IceSettings, local_addresses, offering
 from qbcall.adapters.rtc_bitrate import SendLimits, announce

@@ -36,6 +36,11 @@ MORE = """async (user, session, frames, packets) => {
 """Whether so much was decoded."""
 
 
+async def full_jid(js: JsUser) -> str:
+    """Which device it is."""
+    return str(await js.page.evaluate("QB.chat.connection.jid"))
+
+
 async def arrived(py: PyUser, user: int, kind: type[Signal]) -> None:
     """Wait until a signal of a user came to qbcall."""
     await py.got.expect(
@@ -123,6 +128,27 @@ def test_call_of_qbcall_ends_the_ringing_of_the_second_browser_when_it_ends(run:
         for one in (first, second):
             assert (await one.expect("stop", user=CALLER, session=call.id)).info == FAREWELL
             await one.expect("close", session=call.id)
+
+    run(scenario)
+
+
+def test_two_browsers_that_accept_at_once_leave_one_in_the_call(run: Run) -> None:
+    """The accept that comes first counts."""
+
+    async def scenario(room: Room) -> None:
+        py, first, second, call = await ring_two_browsers(room)
+        await asyncio.gather(first.accept(ANSWER), second.accept(ANSWER))
+        for _ in range(2):
+            await arrived(py, CALLEE, Accept)
+        winner = next(got.device for got in py.got.all if isinstance(got.signal, Accept))
+        js, other = (first, second) if await full_jid(first) == winner else (second, first)
+        await room.both_receive(py, js, call)
+        await goes_on(py, js, call)
+        assert len(py.told(PeerAccepted)) == 1
+        assert (await other.seen(CALLER))["sent_packets"] == 0
+        await call.hang_up()
+        for one in (first, second):
+            await one.expect("stop", session=call.id)
 
     run(scenario)
 
