@@ -213,7 +213,6 @@ class Room:
             await one.expect("stop", session=call.id, timeout=timeout)
             await call.ended()
             assert one.errors == [], f"{one.user}: exceptions in the page"
-        self.browsers.clear()
 
     def _init(self, websocket: str, webrtc: Mapping[str, object]) -> dict[str, object]:
         return {
