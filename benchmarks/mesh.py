@@ -19,40 +19,45 @@ from benchmarks.figures import Figure
 from qbcall.devserver import DevServer
 
 NAMES = ("ann", "bob", "cat", "dan")
+Picture = tuple[int, int, int]
+"""Width, height, and pictures per second."""
 SETTLE = 3.0
 """Seconds of the call before the measurement."""
 
 
-async def measure(width: int, height: int, fps: int, seconds: float) -> list[Figure]:
+async def start(server: DevServer, name: str, picture: Picture, *words: str) -> asyncio.subprocess.Process:
+    """Run the program for a user of the server; `until` reads what it writes."""
+    width, height, fps = picture
+    environment = os.environ | {
+        "QBCALL_PASSWORD": server.accounts[name],
+        "QBCALL_JID": f"{name}@{server.domain}",
+        "QBCALL_SERVER": f"{server.host}:{server.port}",
+        "QBCALL_ACCOUNT__PLAINTEXT": "true",
+        "QBCALL_ICE__ADDRESSES": "127.0.0.1",
+        "QBCALL_MEDIA__WIDTH": str(width),
+        "QBCALL_MEDIA__HEIGHT": str(height),
+        "QBCALL_MEDIA__FPS": str(fps),
+    }
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "qbcall", *words, "--json", "--quiet"),
+        env=environment,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        limit=1 << 20,
+    )
+
+
+async def measure(picture: Picture, seconds: float) -> list[Figure]:
     """Processor time and memory of the caller, in a call that lasts `seconds` after it has settled."""
     first, *others = NAMES
     async with DevServer(accounts=NAMES) as server:
-
-        async def start(name: str, *words: str) -> asyncio.subprocess.Process:
-            environment = os.environ | {
-                "QBCALL_PASSWORD": server.accounts[name],
-                "QBCALL_JID": f"{name}@{server.domain}",
-                "QBCALL_SERVER": f"{server.host}:{server.port}",
-                "QBCALL_ACCOUNT__PLAINTEXT": "true",
-                "QBCALL_ICE__ADDRESSES": "127.0.0.1",
-                "QBCALL_MEDIA__WIDTH": str(width),
-                "QBCALL_MEDIA__HEIGHT": str(height),
-                "QBCALL_MEDIA__FPS": str(fps),
-            }
-            return await asyncio.create_subprocess_exec(
-                sys.executable,
-                *("-m", "qbcall", *words, "--json", "--quiet"),
-                env=environment,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                limit=1 << 20,
-            )
-
-        answering = [await start(name, "answer", "--once") for name in others]
+        answering = [await start(server, name, picture, "answer", "--once") for name in others]
         for process in answering:
             await until(process, "link.online")
         duration = str(SETTLE + seconds + 1)
-        caller = await start(first, "call", *(f"{name}@{server.domain}" for name in others), "--duration", duration)
+        callees = [f"{name}@{server.domain}" for name in others]
+        caller = await start(server, first, picture, "call", *callees, "--duration", duration)
         for _ in others:
             await until(caller, "peer.state", new="connected")
         percent, memory = await watch(caller.pid, seconds)
@@ -61,7 +66,7 @@ async def measure(width: int, height: int, fps: int, seconds: float) -> list[Fig
             process.terminate()
         await asyncio.gather(caller.communicate(), *(process.communicate() for process in answering))
     got = [peer["frames"].get("video", 0) / float(ended["connected"]) for peer in ended["peers"].values()]
-    title = f"{width}x{height}@{fps}, one of four"
+    title = "{}x{}@{}, one of four".format(*picture)
     return [
         Figure(f"{title}: processor", f"{percent:.1f} % of a core"),
         Figure(f"{title}: memory", f"{memory:.0f} MB"),
@@ -96,5 +101,5 @@ def shown(values: Sequence[float]) -> str:
 async def run(*, smoke: bool) -> list[Figure]:
     """All figures of this module."""
     if smoke:
-        return await measure(160, 120, 10, 1.0)
-    return [*await measure(320, 240, 15, 10.0), *await measure(640, 480, 30, 10.0)]
+        return await measure((160, 120, 10), 1.0)
+    return [*await measure((320, 240, 15), 10.0), *await measure((640, 480, 30), 10.0)]

@@ -15,11 +15,13 @@ from aiortc import (
 from aiortc.exceptions import OperationError
 from aiortc.rtcconfiguration import RTCIceTransportPolicy
 
+import qbcall.adapters.rtc_forks  # noqa: F401 - it puts itself into aioice
 from qbcall.adapters import rtc_sdp
 from qbcall.adapters.rtc_addresses import CandidateFilter, IceSettings, local_addresses, offering
 from qbcall.adapters.rtc_bitrate import SendLimits, announce
 from qbcall.adapters.rtc_closable import ClosablePeerConnection
 from qbcall.adapters.rtc_codecs import CODECS, codec_to_send, codecs_by_kind, obstacle
+from qbcall.adapters.rtc_jitter import release_promptly
 from qbcall.adapters.rtc_stats import (
     ReceivedPackets,
     ReceivedStream,
@@ -209,6 +211,8 @@ class PeerConnection:
     def _take(self, track: MediaStreamTrack) -> None:
         transceiver = next(one for one in self._pc.getTransceivers() if one.receiver.track is track)
         self._packets[track.kind] = ReceivedPackets(transceiver.receiver)
+        if track.kind == MediaKind.VIDEO.value:
+            release_promptly(transceiver.receiver)
         self._incoming[track.kind] = IncomingTrack(track, self._deliver)
 
     def _observe(self) -> None:

@@ -31,6 +31,8 @@ PING_TIMEOUT = 5.0
 """Seconds that the answer to a ping may take, if not told otherwise."""
 LEAVE_TIMEOUT = 2.0
 """Seconds that the server may take to end its stream after we ended ours."""
+MAX_OWN_DEVICES = 20
+"""More devices of one user are not told what this one does."""
 PING = "{urn:xmpp:ping}ping"
 """XEP-0199."""
 STANZAS = {f"{{{CLIENT}}}{name}" for name in ("message", "presence", "iq")}
@@ -203,7 +205,7 @@ class XmppStream(XmppLogin):
         device = presence.get("from", "")
         if device.partition("/")[0] != self.boundjid.bare or device == self.boundjid.full:
             return
-        if presence.get("type") is None:
+        if presence.get("type") is None and len(self.others) < MAX_OWN_DEVICES:
             self.others.add(device)
         elif presence.get("type") == "unavailable":
             self.others.discard(device)

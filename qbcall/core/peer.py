@@ -98,6 +98,7 @@ class Peer:
         """Device that sent the present signal."""
         self.doubt: End | None = None
         """A hang-up that came from another device than the one that takes part."""
+        self._doubted_at = 0.0
         self.fresh: Epoch | None = None
         """The peer connection that is to take the place of the present one."""
         self._present: Epoch | None = None
@@ -323,7 +324,9 @@ class Peer:
         self.room.transmit(self.user, Update(call=self._call, info=what.info))
 
     def heard(self, what: MediaFlowing | Restored) -> None:
-        """Packets come in."""
+        """Packets come in. When they still do after a hang-up, it was not of the device that takes part."""
+        if self.room.now >= self._doubted_at + self.room.policy.stall_timeout:
+            self.doubt = None
         self.connection.arm(StallDue, self.room.now + self.room.policy.stall_timeout)
 
     def listen_again(self, what: StallDue) -> None:
@@ -374,6 +377,7 @@ class Peer:
     def doubt_end(self, what: End) -> None:
         """Another device of the user hung up: one that accepted too late, or the same one under a new name."""
         self.doubt = what
+        self._doubted_at = self.room.now
 
     def believe_end(self, what: StallDue) -> None:
         """After the hang-up of another device no packet came any more: it was the one that took part."""

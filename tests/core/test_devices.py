@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from qbcall.core import events as ev
 from qbcall.core.inputs import Arrived
-from qbcall.core.model import Description, Device
-from qbcall.core.signals import Accept, Decline, End, Invite
+from qbcall.core.model import Candidate, Description, Device
+from qbcall.core.signals import Accept, Candidates, Decline, End, Invite
 from tests.core.told import lines
 from tests.core.world import World
 
@@ -151,6 +151,26 @@ def test_hang_up_from_a_new_name_of_the_same_device_counts_once_packets_stop() -
     assert world.told("A", ev.PeerHungUp, ev.CallClosed) == ["PeerHungUp B k=v", "CallClosed REMOTE_HUNG_UP"]
     assert world.told("A", ev.ReconnectionChanged, ev.PeerDisconnected) == []
     assert closed[0][0] < 6.0
+
+
+def test_hang_up_of_another_device_is_forgotten_when_packets_still_come() -> None:
+    """A loss long after it is a loss, and not the end."""
+    world = two_strange_devices()
+    world.signal("B", "A", End(call=world["A"].latest), "2")
+    world.run_until(30.0)
+    world.cut("A", "B")
+    world.run_until(36.0)
+    world.heal("A", "B")
+    world.run_until(60.0)
+    assert world.told("A", ev.CallClosed) == []
+    assert world.states("A") == {"B": "CONNECTED"}
+
+
+def test_candidates_of_another_device_are_not_used() -> None:
+    world = two_strange_devices()
+    before = len(world["A"].effects)
+    world.signal("B", "A", Candidates(call=world["A"].latest, candidates=(Candidate("candidate:1"),)), "2")
+    assert len(world["A"].effects) == before
 
 
 def test_hang_up_from_another_device_counts_while_the_peer_is_lost() -> None:

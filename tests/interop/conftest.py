@@ -39,9 +39,9 @@ def missing() -> str:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip where something is missing; where QBCALL_INTEROP=required, that is an error."""
+    """Skip where something is missing; where INTEROP=required, that is an error."""
     if item.get_closest_marker("interop") and missing():
-        if os.environ.get("QBCALL_INTEROP") == "required":
+        if os.environ.get("INTEROP") == "required":
             pytest.fail(missing(), pytrace=False)
         pytest.skip(missing())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -14,9 +14,9 @@ from qbcall import Call, CallMedia, Config
 from qbcall.devserver import DevServer
 from tests.interop import sdk
 from tests.interop.island import Island
-from tests.interop.js_user import PATIENCE, JsUser, local_part
+from tests.interop.js_user import PATIENCE, JsUser, Seen, local_part
 from tests.interop.own_browser import OwnBrowser
-from tests.interop.py_user import PyUser, settings
+from tests.interop.py_user import Found, PyUser, settings
 from tests.interop.table import Row
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ STRANGER = 2000
 PAGE = Path(__file__).parent / "page"
 ORIGIN = "http://localhost"
 """Pages there may use cameras (W3C Secure Contexts, section 3.1); no server is asked, see `_serve`."""
+DEVICES = ("camera", "microphone")
 FLAGS = (
     "--no-sandbox",
     "--use-fake-device-for-media-stream",
@@ -111,25 +112,36 @@ class Room:
         await self._clients.aclose()
         await self._contexts.aclose()
 
-    async def browser(self, island: Island | None = None) -> OwnBrowser:
-        """A browser for one user, for as long as the scenario lasts."""
+    async def browser(self, island: Island | None = None, *flags: str) -> OwnBrowser:
+        """A browser for one user, for as long as the scenario lasts; of two like flags the later one counts."""
         http = (self.server.host, self.server.http_port)
-        return await OwnBrowser.open(self._contexts, self.premises.launch, chromium() or "", http, island)
+
+        async def launch(program: str, mark: str) -> Browser:
+            return await self.premises.launch(program, mark, *flags)
+
+        return await OwnBrowser.open(self._contexts, launch, chromium() or "", http, island)
 
     async def js(
-        self, user: int, *, cards: bool = True, browser: OwnBrowser | None = None, **webrtc: object
+        self,
+        user: int,
+        *,
+        cards: bool = True,
+        permissions: Sequence[str] = DEVICES,
+        browser: OwnBrowser | None = None,
+        **webrtc: object,
     ) -> JsUser:
         """A user of the SDK, online, in a browser context of its own.
 
         Args:
             user: number of the account.
             cards: whether it shows test cards; else Chromium's own fake camera.
+            permissions: what its page may use; cards need none.
             browser: if not the one that all share.
             webrtc: more of `QB.init`'s `webrtc`, e.g. `dialingTimeInterval=1`.
         """
         host, port = (browser.host, browser.port) if browser else (self.server.host, self.server.http_port)
         shared = browser.browser if browser else self.premises.browser
-        context = await shared.new_context(permissions=["camera", "microphone"])
+        context = await shared.new_context(permissions=permissions)
         self._contexts.push_async_callback(context.close)
         await context.route(f"{ORIGIN}/**", _serve)
         one = await JsUser.open(
@@ -162,11 +174,20 @@ class Room:
         )
         assert call.connected_at is not None
         names = (f"qbcall {py.user}", f"JS {js.user}")
+        self.note(
+            " > ".join(reversed(names) if call.incoming else names) + note,
+            call.connected_at - call.created_at,
+            found,
+            seen,
+        )
+
+    def note(self, roles: str, connected: float, found: Found, seen: Seen) -> None:
+        """Put a row into the table, see `Row`."""
         self._rows.append(
             Row(
                 scenario=self._scenario,
-                roles=" > ".join(reversed(names) if call.incoming else names) + note,
-                connected=call.connected_at - call.created_at,
+                roles=roles,
+                connected=connected,
                 py_video=found.video_frames,
                 py_audio=found.audio_frames,
                 js_video=seen["frames"],
@@ -192,7 +213,6 @@ class Room:
             await one.expect("stop", session=call.id, timeout=timeout)
             await call.ended()
             assert one.errors == [], f"{one.user}: exceptions in the page"
-        self.browsers.clear()
 
     def _init(self, websocket: str, webrtc: Mapping[str, object]) -> dict[str, object]:
         return {

@@ -14,7 +14,7 @@ class Row:
     roles: str
     """Who called whom, e.g. `qbcall 1001 > JS 1002`."""
     connected: float
-    """Seconds from the invitation to the connection, at qbcall's side."""
+    """Seconds from the invitation to the connection, at qbcall's side; in a group call, from the later accept."""
     py_video: int
     """Frames that qbcall decoded."""
     py_audio: int

@@ -26,7 +26,8 @@ class TellingLink:
     """Satisfies `qbcall.adapters.ports.ChatLink`."""
 
     def __init__(self, link: XmppLink, sent: Heard[Sent]) -> None:
-        self._link = link
+        self.link = link
+        """What it speaks for."""
         self._sent = sent
         self.dial = link.dial
         self.drop = link.drop
@@ -35,4 +36,4 @@ class TellingLink:
     def send(self, to: User, head: CallHead, signal: Signal, ticket: int | None = None) -> None:
         """Send a signal, and tell it."""
         self._sent.add(Sent(to, head, signal, asyncio.get_running_loop().time()))
-        self._link.send(to, head, signal, ticket)
+        self.link.send(to, head, signal, ticket)

@@ -110,6 +110,7 @@ def on_an_island(
             await island.cut()
             await then(island, js, py, call)
             await room.prove_hearing()
+            room.browsers.clear()  # they end before the room
 
     run(scenario, patience=80.0)
 
