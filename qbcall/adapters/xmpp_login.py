@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 import ssl
@@ -13,10 +14,11 @@ from xml.etree.ElementTree import Element
 from slixmpp import ClientXMPP
 from slixmpp.stanza import StreamFeatures
 from slixmpp.util.sasl.client import SASLMutualAuthFailed
+from slixmpp.util.sasl.mechanisms import SCRAM
 from slixmpp.xmlstream import StanzaBase
 
 from qbcall.adapters.xmpp_safety import is_distrust, unsafe
-from qbcall.adapters.xmpp_scram import MECHANISMS, PLAIN, check_challenge
+from qbcall.adapters.xmpp_scram import MECHANISMS, PLAIN, check_challenge, salt_ahead
 from qbcall.adapters.xmpp_settings import CLIENT_PORT, DIRECT_TLS_PORT, XmppSettings, is_loopback
 from qbcall.errors import AuthError, InsecureLink, LinkDown, LinkError, ServerUnreachable
 
@@ -58,6 +60,8 @@ class XmppLogin(ClientXMPP):
         self._tell_ended = ended
         self._over = False
         self._was_cut = False
+        self._salted: SCRAM | None = None
+        """For which a challenge was taken care of."""
         self._is_up = False
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._own_tasks: set[asyncio.Task[None]] = set()
@@ -181,7 +185,25 @@ class XmppLogin(ClientXMPP):
             except InsecureLink as error:
                 self.fail(error, fatal=True)
                 return None
+            return self._prepared(stanza)
         return stanza
+
+    def _prepared(self, challenge: StanzaBase) -> StanzaBase | None:
+        """The challenge, if its answer takes no time; otherwise it comes again when that is so."""
+        mechanism = self.plugin["feature_mechanisms"].mech
+        if not isinstance(mechanism, SCRAM) or mechanism.step != 1 or mechanism is self._salted:
+            return challenge
+        self._salted = mechanism
+        task = asyncio.ensure_future(self._answer(mechanism, challenge))
+        self._own_tasks.add(task)
+        task.add_done_callback(self._own_tasks.discard)
+        return None
+
+    async def _answer(self, mechanism: SCRAM, challenge: StanzaBase) -> None:
+        with contextlib.suppress(ValueError):  # no base64: slixmpp refuses it, too
+            await salt_ahead(mechanism, challenge["value"])
+        if not self._over:
+            self.recv_stanza(challenge)
 
     # -- what is safe ------------------------------------------------------------------------------------------------
 
