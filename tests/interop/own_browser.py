@@ -58,13 +58,15 @@ class OwnBrowser:
     async def freeze(self) -> None:
         """Stop all of it, as a lid that is closed: it neither sends nor answers, and nothing tells of it."""
         for process in self._all():
-            process.suspend()
+            with contextlib.suppress(psutil.NoSuchProcess):  # a part of it may end meanwhile
+                process.suspend()
         await asyncio.sleep(0)
 
     def thaw(self) -> None:
         """Let it go on."""
         for process in self._all():
-            process.resume()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
 
     def _all(self) -> list[psutil.Process]:
         living = {}
