@@ -31,6 +31,8 @@ NAMES = ("ann", "bob", "eve", "fay")
 TEXT = "x" * 100
 BATCH = 900
 """Signals at once: fewer than may wait in one call."""
+TRIPS = 20
+"""There and back in a row, in turn with bare slixmpp."""
 SETTLE = 0.25
 """Seconds after a measurement, in which receipts are sent and the server ends what it still does for it."""
 OUTAGE = 5.0
@@ -86,16 +88,8 @@ async def round_trip(pair: Pair) -> float:
     sending = loop.create_task(pair.call.signal("out", TEXT, to=pair.bob.user))
     taken = float(await done) - started
     await asyncio.gather(sending, *answering)
-    await asyncio.sleep(SETTLE)
     pair.bob.off(back)
     pair.ann.off(here)
-    return taken
-
-
-async def bare_trip(bare: BareChat) -> float:
-    """The same with bare messages."""
-    taken = await bare.round_trip(TEXT)
-    await asyncio.sleep(SETTLE)
     return taken
 
 
@@ -104,11 +98,14 @@ async def trips(server: DevServer, times: int) -> list[Figure]:
     ours: list[float] = []
     bares: list[float] = []
     async with talking(server) as pair, chat(server, "eve", "fay") as bare:
-        for number in range(times + 1):  # the first one warms up
-            taken, yardstick = await round_trip(pair), await bare_trip(bare)
-            if number:
-                ours.append(taken)
-                bares.append(yardstick)
+        for number in range(times // TRIPS + 1):
+            taken = [await round_trip(pair) for _ in range(TRIPS)]
+            await asyncio.sleep(SETTLE)
+            yardstick = [await bare.round_trip(TEXT) for _ in range(TRIPS)]
+            await asyncio.sleep(SETTLE)
+            if number:  # the first ones warm up
+                ours += taken
+                bares += yardstick
     return [
         milliseconds("signal there and another back", ours),
         milliseconds("message there and another back, bare slixmpp", bares),
@@ -211,7 +208,7 @@ async def run(*, smoke: bool) -> list[Figure]:
     """All figures of this module."""
     async with DevServer(accounts=NAMES) as server:
         return [
-            *await trips(server, 5 if smoke else 100),
+            *await trips(server, TRIPS if smoke else 20 * TRIPS),
             *await one_way(server, 1 if smoke else 7, 20 if smoke else BATCH),
             await queued(server, 20 if smoke else 1000, 100),
             await queued(server, 20 if smoke else 1000, 8192),
