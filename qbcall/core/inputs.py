@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from qbcall.core.model import (
     CallId,
     CallMedia,
+    Candidate,
     DeclineReason,
     Description,
     Device,
@@ -191,6 +192,13 @@ class AnswerReady(MediaFact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CandidatesFound(MediaFact):
+    """More addresses of ours, that are not in our offer or answer."""
+
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IceChecking(MediaFact):
     """ICE looks for a path."""
 
@@ -254,6 +262,10 @@ class ConnectDue(Timer):
     """Accepted, but no media path was found in time."""
 
 
+class CandidatesDue(Timer):
+    """The peer had time to take our answer: it can use candidates now."""
+
+
 class StallDue(Timer):
     """Nothing was heard from a connected peer for the stall timeout."""
 
@@ -309,6 +321,7 @@ Input = (
     | Arrived
     | OfferReady
     | AnswerReady
+    | CandidatesFound
     | IceChecking
     | IceConnected
     | IceFailed

@@ -26,6 +26,8 @@ from qbcall.core.inputs import (
     AcceptCall,
     AnswerDue,
     AnswerReady,
+    CandidatesDue,
+    CandidatesFound,
     ConnectDue,
     DialDue,
     HangUp,
@@ -66,6 +68,7 @@ from qbcall.core.signals import (
     Signal,
     Update,
 )
+from qbcall.core.trickle import SETTLE_TIME, Trickle
 
 MAX_CANDIDATES = 50
 """Candidates of one peer that are used; a client has rarely more than 10."""
@@ -107,6 +110,7 @@ class Peer:
         self._accept: Accept | None = None
         self._agreed = False
         self._candidates: list[Candidate] = []
+        self._ours = Trickle()
         self._heard_candidates = 0
         self._tracks: set[MediaKind] = set()
         self._path_broken = False
@@ -287,6 +291,7 @@ class Peer:
         self.emit(ev.PeerAccepted(call=self._call, peer=self.user, info=what.info))
         self.room.out(ApplyAnswer(call=self._call, peer=self.user, epoch=self.epoch, answer=what.answer))
         self._use_candidates()
+        self.trickle()
 
     def send_accept(self, what: AnswerReady) -> None:
         """The answer is ready; it is kept, for it may get lost."""
@@ -295,11 +300,13 @@ class Peer:
             call=self._call, answer=what.answer, info=self.room.info, data=self.room.data, receipts=True
         )
         self.room.transmit(self.user, self._accept)
+        self.trickle_later(self.connection)
 
     def send_accept_again(self, what: Invite) -> None:
         """The user still invites: the accept was lost."""
         assert self._accept is not None, "guarded by answered"
         self.room.transmit(self.user, self._accept)
+        self.trickle_later(self.connection)
 
     def keep_candidates(self, what: Candidates) -> None:
         """Too early to use them."""
@@ -314,6 +321,15 @@ class Peer:
         """More paths to try."""
         self.keep_candidates(what)
         self._use_candidates()
+
+    def find_candidates(self, what: CandidatesFound) -> None:
+        """More paths for the peer to try, once it can."""
+        self._ours.keep(what.candidates)
+        self.send_candidates()
+
+    def candidates_due(self, what: CandidatesDue) -> None:
+        """The peer took our answer."""
+        self.send_candidates()
 
     def hear_update(self, what: Update) -> None:
         """Application data."""
@@ -422,6 +438,7 @@ class Peer:
         self.discard()
         self.epoch = self.fresh = Epoch(self.epoch + 1)
         self._heard_candidates = 0
+        self._ours = Trickle()
 
     def adopt(self) -> None:
         """The fresh peer connection takes the place of the present one."""
@@ -442,6 +459,23 @@ class Peer:
     def say(self, signal: Signal) -> None:
         """Send a signal to this user."""
         self.room.transmit(self.user, signal)
+
+    def trickle(self) -> None:
+        """The user's answer is here: its client can use our candidates."""
+        self._ours.open(self.room.now)
+        self.send_candidates()
+
+    def trickle_later(self, region: Region[Any, Any]) -> None:
+        """Our answer is on its way: the user's client can use our candidates soon."""
+        at = self.room.now + SETTLE_TIME
+        self._ours.open(at)
+        region.arm(CandidatesDue, at)
+
+    def send_candidates(self) -> None:
+        """Send those that the user's client can use now."""
+        some = self._ours.take(self.room.now)
+        if some:
+            self.room.transmit(self.user, Candidates(call=self._call, candidates=some))
 
     def later(self, what: object) -> None:
         """Feed this to the connection once the present input is done."""

@@ -18,6 +18,8 @@ from qbcall.core import events as ev
 from qbcall.core.effects import AcceptOffer, ApplyAnswer, CreateOffer
 from qbcall.core.inputs import (
     AnswerReady,
+    CandidatesDue,
+    CandidatesFound,
     DisconnectDue,
     IceChecking,
     IceConnected,
@@ -64,9 +66,11 @@ class Reconnection:
 
     def deadline(self, timer: type[Timer]) -> float | None:
         """See `Owner`."""
-        policy = self.peer.room.policy
-        after = policy.disconnect_timeout if timer is DisconnectDue else policy.restart_interval
-        return self.peer.room.now + after
+        policy, now = self.peer.room.policy, self.peer.room.now
+        return {
+            DisconnectDue: now + policy.disconnect_timeout,
+            RestartDue: now + policy.restart_interval,
+        }.get(timer)
 
     def changed(self, old: Recovery, new: Recovery) -> None:
         """See `Owner`. Each action tells its own event."""
@@ -135,6 +139,15 @@ class Reconnection:
     def send_answer(self, what: AnswerReady) -> None:
         """The answer to the fresh offer is ready."""
         self.peer.say(RestartAnswer(call=self._call, offer_id=self.offer_id, answer=what.answer))
+        self.peer.trickle_later(self.peer.reconnection)
+
+    def find_candidates(self, what: CandidatesFound) -> None:
+        """More paths for the fresh connection, once the other side can try them."""
+        self.peer.find_candidates(what)
+
+    def candidates_due(self, what: CandidatesDue) -> None:
+        """The other side took our answer."""
+        self.peer.candidates_due(what)
 
     def apply(self, what: RestartAnswer) -> None:
         """The fresh offer is answered: from now on the path has a whole interval to come up."""
@@ -144,6 +157,7 @@ class Reconnection:
         self.peer.room.out(
             ApplyAnswer(call=self._call, peer=self.peer.user, epoch=self.peer.epoch, answer=what.answer)
         )
+        self.peer.trickle()
 
     def _restart(self) -> None:
         self.attempts += 1
@@ -181,7 +195,7 @@ def was_up_and_leads(watch: Reconnection, what: object) -> bool:
     return was_up(watch, what) and leads(watch, what)
 
 
-def is_fresh(watch: Reconnection, what: IceConnected) -> bool:
+def is_fresh(watch: Reconnection, what: CandidatesFound | IceConnected) -> bool:
     """It is about the fresh connection."""
     return what.epoch == watch.peer.fresh
 
@@ -206,6 +220,8 @@ RECONNECTION = table(
     on(R.RESTARTING, RestartAnswer, stay, Reconnection.apply, when=is_current),
     on(R.RESTARTING, RestartOffer, stay, when=leads),  # the own one is on its way, or made anew by the timer
     on(R.RESTARTING, RestartOffer, stay, Reconnection.answer),
+    on(R.RESTARTING, CandidatesFound, stay, Reconnection.find_candidates, when=is_fresh),
+    on(R.RESTARTING, CandidatesDue, stay, Reconnection.candidates_due),
     on(R.RESTARTING, IceConnected, stay, Reconnection.adopt, when=is_fresh),
     on(R.RESTARTING, Restored, R.STABLE, Reconnection.succeed),
     on(R.RESTARTING, RestartDue, R.STABLE, Reconnection.resume, when=is_connected),
@@ -217,7 +233,7 @@ RECONNECTION = table(
     ignored(R.STABLE, RestartOffer, because="nothing was up, or it is of another device of the user"),
     ignored(R.RESTARTING, IceChecking, IceFailed, MediaBroke, because="the timer makes the next attempt"),
     ignored(R.RESTARTING, MediaFlowing, because="the other side may hear nothing: it asked for a fresh connection"),
-    timers={R.GRACE: (DisconnectDue, RestartDue), R.RESTARTING: (DisconnectDue, RestartDue)},
+    timers={R.GRACE: (DisconnectDue, RestartDue), R.RESTARTING: (DisconnectDue, RestartDue, CandidatesDue)},
 )
 
 

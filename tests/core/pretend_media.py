@@ -19,6 +19,7 @@ from qbcall.core.effects import (
 )
 from qbcall.core.inputs import (
     AnswerReady,
+    CandidatesFound,
     IceChecking,
     IceConnected,
     IceFailed,
@@ -29,7 +30,7 @@ from qbcall.core.inputs import (
     RemoteTrack,
     StatsRead,
 )
-from qbcall.core.model import CallId, CallMedia, Description, Device, Epoch, StatsReport, User
+from qbcall.core.model import CallId, CallMedia, Candidate, Description, Device, Epoch, StatsReport, User
 
 FLOW = 0.5
 """Seconds between two `MediaFlowing` of a connection that is up."""
@@ -80,6 +81,8 @@ class PretendMedia:
         """Seconds until an offer or answer is made."""
         self.ice = 0.1
         """Seconds until a path is found."""
+        self.finds: tuple[float, ...] = ()
+        """Seconds after an offer or answer at which one more candidate is found."""
         self.consent = 30.0
         """After so many seconds without a packet aioice ends the transport (RFC 7675; six checks of 5 s)."""
         self.broken: set[User] = set()
@@ -117,6 +120,9 @@ class PretendMedia:
         number = next(self._count)
         made.local = f"offer {number}" if offer is None else f"answer {number} to {offer.sdp}"
         self._by_sdp[made.local] = made
+        for delay in self.finds:
+            some = (Candidate(f"candidate:{made.user} {made.epoch} {delay:g}"),)
+            self._tell(made, CandidatesFound, after=self.ready + delay, candidates=some)
         if offer is None:
             self._tell(made, OfferReady, after=self.ready, offer=Description(made.local))
             return

@@ -11,6 +11,7 @@ import pytest
 from qbcall.core.events import Event
 from tests.core import (
     test_answering,
+    test_candidates,
     test_connection,
     test_devices,
     test_dialing,
@@ -27,6 +28,7 @@ from tests.core.watch import Watch
 
 MODULES = (
     test_answering,
+    test_candidates,
     test_connection,
     test_devices,
     test_dialing,

@@ -54,7 +54,7 @@ UP = "CONNECTING CHECKING CONNECTED DISCONNECTED FAILED"
 ENDED = "NO_ANSWER REJECTED HANG_UP DISCONNECT_TIMEOUT"
 NEVER = "UNKNOWN CLOSED COUNT"
 ANY = "*"
-OF_FRESH = "OfferReady AnswerReady IceChecking IceConnected IceFailed MediaBroke"
+OF_FRESH = "OfferReady AnswerReady CandidatesFound IceChecking IceConnected IceFailed MediaBroke"
 EARLY = "AnswerReady IceChecking IceConnected IceFailed MediaFlowing RemoteTrack StatsRead"
 
 UNEXPECTED: tuple[tuple[str, str, str, str], ...] = (
@@ -87,7 +87,7 @@ UNEXPECTED: tuple[tuple[str, str, str, str], ...] = (
     ("CONNECTION", UP, "Ring Merge Abandon", "fed by the call in other states only"),
     ("CONNECTION", "CONNECTING CHECKING CONNECTED", "GaveUp", "only a peer that is lost is given up"),
     ("CONNECTION", "CONNECTING CHECKING CONNECTED DISCONNECTED", "Settle", "nothing follows"),
-    ("CONNECTION", "NEW", f"OfferReady MediaBroke {EARLY}", "dropped: there is no peer connection"),
+    ("CONNECTION", "NEW", f"OfferReady MediaBroke CandidatesFound {EARLY}", "dropped: there is no peer connection"),
     ("CONNECTION", "PENDING", EARLY, "counted as Drop: there is only an offer"),
     ("CONNECTION", "CONNECTING CHECKING", "OfferReady RemoteTrack StatsRead", "counted as Drop: too late, too early"),
     ("CONNECTION", "CONNECTED DISCONNECTED FAILED", "OfferReady AnswerReady", "counted as Drop: too late"),

@@ -84,6 +84,7 @@ class Noise:
             what.MediaFlowing,
             lambda **key: what.OfferReady(offer=Description("offer"), **key),
             lambda **key: what.AnswerReady(answer=Description("answer"), **key),
+            lambda **key: what.CandidatesFound(candidates=(Candidate("candidate:2"),), **key),
             lambda **key: what.MediaBroke(error="odd", **key),
             lambda **key: what.RemoteTrack(kind=self.one([*MediaKind]), **key),
             lambda **key: what.StatsRead(report=StatsReport(), **key),
