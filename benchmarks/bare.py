@@ -5,22 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from time import perf_counter
+from unittest.mock import patch
 
-from aiortc import RTCConfiguration, RTCPeerConnection
+from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection
 from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
-
-from qbcall.adapters.rtc_addresses import offering
 
 
 class Bare:
     """A pair of peers."""
 
-    def __init__(self, addresses: Sequence[str]) -> None:
+    def __init__(self, addresses: Sequence[str], servers: Sequence[str] = ()) -> None:
         self._addresses = tuple(addresses)
+        self._servers = [RTCIceServer(url) for url in servers]
 
     async def connect(self) -> float:
         """Seconds from the moment the answerer has the offer to both connected."""
-        with offering(self._addresses):
+        with patch("aioice.ice.get_host_addresses", lambda use_ipv4, use_ipv6: self._addresses):
             caller, callee = self._peer(), self._peer()
             connected = [self._connected(peer) for peer in (caller, callee)]
             await caller.setLocalDescription(await caller.createOffer())
@@ -33,9 +33,8 @@ class Bare:
         await asyncio.gather(caller.close(), callee.close())
         return taken
 
-    @staticmethod
-    def _peer() -> RTCPeerConnection:
-        peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    def _peer(self) -> RTCPeerConnection:
+        peer = RTCPeerConnection(RTCConfiguration(iceServers=self._servers))
         peer.addTrack(AudioStreamTrack())
         peer.addTrack(VideoStreamTrack())
         return peer

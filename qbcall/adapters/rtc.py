@@ -24,6 +24,7 @@ from qbcall.core.effects import (
 )
 from qbcall.core.inputs import (
     AnswerReady,
+    CandidatesFound,
     IceChecking,
     IceConnected,
     IceFailed,
@@ -35,7 +36,7 @@ from qbcall.core.inputs import (
     RemoteTrack,
     StatsRead,
 )
-from qbcall.core.model import CallId, Epoch, MediaKind, StatsReport, User
+from qbcall.core.model import CallId, Candidate, Epoch, MediaKind, StatsReport, User
 from qbcall.errors import MediaError, NegotiationError
 from qbcall.media.frames import Frame
 
@@ -239,6 +240,8 @@ class Lane:
         """Post nothing more from now on, and close the connection."""
         self._open = self._connected = False
         self._effects.put_nowait(None)
+        if self._connection is not None:
+            self._connection.stop_gathering()
         await self._task
         if self._connection is not None:
             try:
@@ -247,6 +250,10 @@ class Lane:
                 log.warning("a peer connection did not close properly", exc_info=True)
 
     # -- what the connection tells -----------------------------------------------------------------------------------
+
+    def found(self, candidate: Candidate) -> None:
+        """See `rtc_peer.Tell`."""
+        self._tell(CandidatesFound, candidates=(candidate,))
 
     def checking(self) -> None:
         """See `rtc_peer.Tell`."""

@@ -1,20 +1,16 @@
 """Which network addresses a peer connection offers, and which of the peer's it tries.
 
-aioice offers every address of the machine but 127.0.0.1. qbcall lets the user say which: one name of aioice is
-replaced here, `aioice.ice.get_host_addresses`, and nowhere else.
+aioice offers every address of the machine but 127.0.0.1. qbcall lets the user say which.
 """
 
 from __future__ import annotations
 
-import inspect
 import ipaddress
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-import aioice.ice
 import ifaddr
+from aioice.ice import get_host_addresses
 from aiortc import RTCIceCandidate
 from aiortc.rtcicetransport import parse_stun_turn_uri
 from aiortc.sdp import candidate_from_sdp
@@ -51,7 +47,7 @@ class IceServer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IceSettings:
-    """How peers find each other. The first STUN and the first TURN server are used.
+    """How peers find each other. All servers are asked at once, over UDP, TCP and TLS, and nobody waits for them.
 
     Raises:
         InvalidArgument: the transport policy is unknown, or needs a TURN server and there is none.
@@ -90,18 +86,9 @@ class IceSettings:
 
 def local_addresses(settings: IceSettings) -> list[str]:
     """The addresses that are offered now, without those that the machine does not have."""
-    with offering(settings.addresses):
-        return aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=True)
-
-
-@contextmanager
-def offering(addresses: tuple[str, ...]) -> Iterator[None]:
-    """Within this context, and in tasks made in it, only these are offered; empty: what aioice chooses by itself."""
-    token = _offered.set(addresses)
-    try:
-        yield
-    finally:
-        _offered.reset(token)
+    if settings.addresses:
+        return _resolve(settings.addresses)
+    return get_host_addresses(use_ipv4=True, use_ipv6=True)
 
 
 class CandidateFilter:
@@ -150,19 +137,6 @@ class CandidateFilter:
         )
 
 
-_offered: ContextVar[tuple[str, ...]] = ContextVar("qbcall_offered_addresses", default=())
-_all_but_loopback = aioice.ice.get_host_addresses
-
-
-def _chosen(use_ipv4: bool, use_ipv6: bool) -> list[str]:
-    """Replaces aioice's choice: the addresses of the present context."""
-    wanted = _offered.get()
-    if not wanted:
-        return _all_but_loopback(use_ipv4, use_ipv6)
-    allowed = {4: use_ipv4, 6: use_ipv6}
-    return [one for one in _resolve(wanted) if allowed[ipaddress.ip_address(one).version]]
-
-
 def _resolve(wanted: Iterable[str]) -> list[str]:
     """Addresses as they are, and those of the named interfaces."""
     interfaces: dict[str, list[str]] = {}
@@ -179,10 +153,3 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-# aioice has no setting for its addresses. A release that renames or changes the function must be noticed here and at
-# once, not by a machine that offers addresses it was told to keep to itself.
-if list(inspect.signature(_all_but_loopback).parameters) != ["use_ipv4", "use_ipv6"]:
-    raise ImportError("aioice.ice.get_host_addresses is not as in aioice 0.13: qbcall cannot choose local addresses")
-aioice.ice.get_host_addresses = _chosen

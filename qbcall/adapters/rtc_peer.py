@@ -6,22 +6,22 @@ import ipaddress
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+import aioice
 from aiortc import (
     MediaStreamTrack,
     RTCConfiguration,
-    RTCIceServer,
     RTCSessionDescription,
 )
 from aiortc.exceptions import OperationError
 from aiortc.rtcconfiguration import RTCIceTransportPolicy
 
-import qbcall.adapters.rtc_forks  # noqa: F401 - it puts itself into aioice
 from qbcall.adapters import rtc_sdp
-from qbcall.adapters.rtc_addresses import CandidateFilter, IceSettings, local_addresses, offering
+from qbcall.adapters.rtc_addresses import CandidateFilter, IceSettings, local_addresses
 from qbcall.adapters.rtc_bitrate import SendLimits, announce
 from qbcall.adapters.rtc_closable import ClosablePeerConnection
 from qbcall.adapters.rtc_codecs import CODECS, codec_to_send, codecs_by_kind, obstacle
 from qbcall.adapters.rtc_jitter import release_promptly
+from qbcall.adapters.rtc_path import Path, Search
 from qbcall.adapters.rtc_stats import (
     ReceivedPackets,
     ReceivedStream,
@@ -38,7 +38,10 @@ from qbcall.media.frames import Frame
 
 
 class Tell(Protocol):
-    """Who is told what happens; each at most once, except the last."""
+    """Who is told what happens; each at most once, except candidates."""
+
+    def found(self, candidate: Candidate) -> None:
+        """One more address of ours, that is not in our offer or answer."""
 
     def checking(self) -> None:
         """ICE looks for a path."""
@@ -84,11 +87,9 @@ class PeerConnection:
         self._incoming: dict[str, IncomingTrack] = {}
         self._packets: dict[str, ReceivedPackets] = {}
         self._candidates = CandidateFilter(loopback=_any_loopback(local_addresses(ice)))
+        self._search = Search(ice, self._announce)
         self._pc = ClosablePeerConnection(
-            RTCConfiguration(
-                iceServers=[RTCIceServer(list(one.urls), one.username, one.credential) for one in ice.servers],
-                iceTransportPolicy=RTCIceTransportPolicy(ice.transport_policy),
-            )
+            RTCConfiguration(iceServers=[], iceTransportPolicy=RTCIceTransportPolicy(ice.transport_policy))
         )
         self._pc.on("track", self._take)
         self._pc.on("connectionstatechange", self._observe)
@@ -166,6 +167,10 @@ class PeerConnection:
         """Whether it was agreed that nothing is sent in either direction: then no packets are no loss."""
         return all(one.currentDirection in (None, "inactive") for one in self._pc.getTransceivers())
 
+    def stop_gathering(self) -> None:
+        """Wait for no STUN or TURN server any more: an offer or answer that does fails."""
+        self._search.stop()
+
     async def close(self) -> None:
         """Close it; what is sent to other peers goes on."""
         for track in self._outgoing.values():
@@ -179,19 +184,22 @@ class PeerConnection:
     def _add(self, kind: MediaKind) -> None:
         source = outlet(self._local, kind)
         if source is None:
-            transceiver = self._pc.addTransceiver(kind.value, "recvonly")
+            with self._search.here():
+                transceiver = self._pc.addTransceiver(kind.value, "recvonly")
         else:
             self._outgoing[kind.value] = OutgoingTrack(kind, source)
-            transceiver = self._pc.addTransceiver(self._outgoing[kind.value], "sendrecv")
+            with self._search.here():
+                transceiver = self._pc.addTransceiver(self._outgoing[kind.value], "sendrecv")
             self._limits.hold(kind, transceiver.sender)
         transceiver.setCodecPreferences(CODECS[kind])
 
     async def _describe(self, ours: RTCSessionDescription) -> Description:
-        with offering(self._ice.addresses):
-            await self._pc.setLocalDescription(ours)
+        await self._pc.setLocalDescription(ours)
         self._ours = announce(self._pc.localDescription.sdp, self._limits.announced)
         if "a=candidate:" not in self._ours:
             raise MediaError(self._ice.why_no_candidate)
+        if self._search.gathering:
+            self._ours = self._ours.replace("a=end-of-candidates\r\n", "")
         return Description(self._ours)
 
     async def _use(self, remote: rtc_sdp.Remote, type_: str) -> None:
@@ -207,6 +215,17 @@ class PeerConnection:
 
     def _admit(self, candidate: str) -> bool:
         return self._candidates.admit(candidate) is not None
+
+    def _announce(self, path: Path, candidate: aioice.Candidate) -> None:
+        """Tell a candidate, unless it is in our offer or answer, or its path is not used."""
+        if self._ours is None:
+            return
+        for one in self._pc.getTransceivers():
+            if one.receiver.transport.transport._connection is path and one.mid is not None:
+                mids = self._remote.mids if self._remote else [some.mid for some in self._pc.getTransceivers()]
+                text = f"candidate:{candidate.to_sdp()}"
+                self._tell.found(Candidate(text, mid=one.mid, line=mids.index(one.mid)))
+                return
 
     def _take(self, track: MediaStreamTrack) -> None:
         transceiver = next(one for one in self._pc.getTransceivers() if one.receiver.track is track)

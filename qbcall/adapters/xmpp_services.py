@@ -44,9 +44,8 @@ PREFERENCE = (
     ("turns", "udp"),
     ("stuns", "tcp"),
 )
-"""Types with their transports. Earlier ones come first, since aiortc uses one STUN and one TURN server: media over
-TCP waits for every lost packet. aiortc does not know the last two. The first transport of a type is the one that is
-meant if none is told."""
+"""Types with their transports. Earlier ones come first: media over TCP waits for every lost packet. aioice does not
+know the last two. The first transport of a type is the one that is meant if none is told."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 

@@ -2,68 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import ipaddress
 
-import aioice
-import aioice.ice
 import pytest
 
-from qbcall.adapters import rtc_addresses
 from qbcall.adapters.rtc_addresses import (
     MAX_CANDIDATES,
     CandidateFilter,
     IceServer,
     IceSettings,
     local_addresses,
-    offering,
 )
 from qbcall.errors import InvalidArgument
 
 LOOPBACK = "127.0.0.1"
-
-
-def gathered() -> list[str]:
-    """What a real ICE agent offers now."""
-
-    async def gather() -> list[str]:
-        connection = aioice.Connection(ice_controlling=True)
-        await connection.gather_candidates()
-        found = [candidate.host for candidate in connection.local_candidates]
-        await connection.close()
-        return found
-
-    return asyncio.run(gather())
-
-
-def test_library_asks_the_function_that_is_replaced() -> None:
-    """Fails when a release of aioice chooses its addresses elsewhere or otherwise."""
-    assert inspect.getmodule(rtc_addresses._all_but_loopback) is aioice.ice
-    assert list(inspect.signature(rtc_addresses._all_but_loopback).parameters) == ["use_ipv4", "use_ipv6"]
-    assert LOOPBACK not in rtc_addresses._all_but_loopback(use_ipv4=True, use_ipv6=True)
-    with offering((LOOPBACK,)):
-        assert gathered() == [LOOPBACK]
-
-
-def test_others_in_the_process_offer_what_they_always_did() -> None:
-    assert LOOPBACK not in gathered()
-    with offering((LOOPBACK,)):
-        pass
-    assert LOOPBACK not in gathered()
-
-
-def test_each_task_offers_its_own() -> None:
-    async def play() -> None:
-        async def one(address: str) -> list[str]:
-            with offering((address,)):
-                await asyncio.sleep(0)
-                return aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=True)
-
-        first, second = await asyncio.gather(one("127.0.0.1"), one("127.0.0.2"))
-        assert (first, second) == (["127.0.0.1"], ["127.0.0.2"])
-
-    asyncio.run(play())
 
 
 def test_interface_stands_for_its_addresses() -> None:
@@ -76,11 +28,6 @@ def test_name_that_the_machine_does_not_know_offers_nothing() -> None:
 
 def test_default_is_all_but_loopback() -> None:
     assert not any(ipaddress.ip_address(one).is_loopback for one in local_addresses(IceSettings()))
-
-
-def test_family_that_the_library_does_not_want_is_left_out() -> None:
-    with offering((LOOPBACK, "::1")):
-        assert aioice.ice.get_host_addresses(use_ipv4=False, use_ipv6=True) == ["::1"]
 
 
 def candidate(

@@ -15,7 +15,7 @@ import pytest
 
 from qbcall.adapters.rtc_bitrate import announce, told
 from qbcall.adapters.rtc_peer import PeerConnection
-from qbcall.core.model import CallMedia, Description, MediaKind
+from qbcall.core.model import CallMedia, Candidate, Description, MediaKind
 from qbcall.errors import InvalidArgument
 from qbcall.media.frames import MAX_BANDWIDTH, Frame, check_bandwidth
 from tests.adapters.rtc_offers import VIDEO_OFFER, sections
@@ -81,6 +81,9 @@ class Side:
         self._news = asyncio.Event()
         local = NoiseLocal() if sends else None
         self.connection = PeerConnection(LOOPBACK, local, self._take, self, time.monotonic, bandwidth=bandwidth)
+
+    def found(self, candidate: Candidate) -> None:
+        """See `rtc_peer.Tell`."""
 
     def checking(self) -> None:
         """See `rtc_peer.Tell`."""

@@ -12,11 +12,10 @@ from aioice import Candidate, Connection
 from aioice.ice import CandidatePair
 from OpenSSL import SSL
 
-from qbcall.adapters.rtc_addresses import offering
-from qbcall.adapters.rtc_forks import MOST_WAITING, OneDeviceConnection
+from qbcall.adapters.rtc_path import MOST_WAITING, Path, Search
 from qbcall.core.inputs import IceConnected
 from qbcall.core.model import Description, MediaKind
-from tests.adapters.rtc_room import Endpoint, run
+from tests.adapters.rtc_room import LOOPBACK, Endpoint, run
 
 
 def dtls_hello() -> bytes:
@@ -28,11 +27,16 @@ def dtls_hello() -> bytes:
     return one.bio_read(2048)
 
 
+def path(*, ice_controlling: bool) -> Path:
+    """One that tells nobody what it finds."""
+    return Path(Search(LOOPBACK, lambda path, candidate: None), ice_controlling=ice_controlling)
+
+
 class OtherDevice:
     """One that has the offer and checks the path, as a browser does that accepted."""
 
     def __init__(self, fragment: str, password: str, sdp: str) -> None:
-        self._ice = Connection(ice_controlling=False)
+        self._ice = path(ice_controlling=False)
         self._ice.remote_username, self._ice.remote_password = fragment, password
         self._candidates = [Candidate.from_sdp(one) for one in re.findall("^a=candidate:(.*)$", sdp, re.MULTILINE)]
         self._connecting: asyncio.Future[None] | None = None
@@ -54,8 +58,7 @@ class OtherDevice:
 
     async def check(self) -> None:
         """Until this side's checks were answered: the path carries something."""
-        with offering(("127.0.0.1",)):
-            await self._ice.gather_candidates()
+        await self._ice.gather_candidates()
         for one in [*self._candidates, None]:
             await self._ice.add_remote_candidate(one)
         self._connecting = asyncio.ensure_future(self._ice.connect())
@@ -91,13 +94,13 @@ async def ringing() -> AsyncIterator[tuple[Endpoint, Endpoint, Description, Othe
 def heard(monkeypatch: pytest.MonkeyPatch) -> asyncio.Queue[bytes]:
     """What comes to a connection, whoever sent it."""
     queue: asyncio.Queue[bytes] = asyncio.Queue()
-    take = OneDeviceConnection.take
+    take = Path.take
 
-    def noted(self: OneDeviceConnection, sender: tuple[str, int], data: bytes, component: int) -> None:
+    def noted(self: Path, sender: tuple[str, int], data: bytes, component: int) -> None:
         take(self, sender, data, component)
         queue.put_nowait(data)
 
-    monkeypatch.setattr(OneDeviceConnection, "take", noted)
+    monkeypatch.setattr(Path, "take", noted)
     return queue
 
 
@@ -142,9 +145,8 @@ def test_hello_of_the_right_device_before_its_answer_is_heard(monkeypatch: pytes
 
     async def play() -> None:
         queue = heard(monkeypatch)
-        caller = OneDeviceConnection(ice_controlling=True)
-        with offering(("127.0.0.1",)):
-            await caller.gather_candidates()
+        caller = path(ice_controlling=True)
+        await caller.gather_candidates()
         sdp = "\r\n".join(f"a=candidate:{one.to_sdp()}" for one in caller.local_candidates)
         async with OtherDevice(caller.local_username, caller.local_password, sdp) as device:
             await device.check()

@@ -1,0 +1,344 @@
+"""The network path of a peer connection: an ICE transport under aiortc that waits for nobody.
+
+aioice gathers every candidate before it shows one, so each dead STUN or TURN server holds an offer up for 5 s; and it
+sleeps 20 ms between two looks at its checks. Here an offer leaves with the addresses of this machine. Servers are
+asked meanwhile; what they answer is told, and tried (RFC 8838).
+
+aioice also mixes up those who answer one offer. One offer may be answered by several devices of a user, and only the
+one whose answer was taken is listened to. A caller that has no answer yet cannot tell them apart: aioice answers the
+connectivity checks of all, and hands on media of any sender. So the DTLS hello of a device that accepted a moment too
+late would get into the handshake with the other, and break it. A check names the username fragments of both sides
+(RFC 8445, section 7.3): they tell senders apart here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import socket
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from typing import Any, TypeAlias
+
+import aiortc.rtcicetransport
+from aioice.candidate import Candidate, candidate_foundation, candidate_priority
+from aioice.ice import CandidatePair, Connection, StunProtocol, TransportPolicy
+from aioice.stun import Message, parse_message
+from aioice.turn import UDP_SOCKET_BUFFER_SIZE, TurnTransport
+
+from qbcall.adapters.rtc_addresses import IceSettings, local_addresses
+from qbcall.adapters.rtc_servers import StunServer, TurnServer, stun_servers, turn_servers
+
+log = logging.getLogger("qbcall.adapters.rtc")
+
+Address: TypeAlias = tuple[str, int]
+
+LAST_OF_STUN = b"\x03"
+"""First byte of a datagram: up to here it is STUN's (RFC 7983, section 7)."""
+MOST_WAITING = 32
+"""Datagrams kept until the answer is there; a DTLS hello and its repetitions are a few."""
+SERVER_PATIENCE = 5.0
+"""Seconds that STUN and TURN servers have to answer; nobody waits for them but who has no other address."""
+RELEASE_PATIENCE = 1.0
+"""Seconds that a TURN server has to confirm that its address is given back."""
+CHECK_INTERVAL = 0.02
+"""Seconds between two checks that nothing else calls for (RFC 8445, section 14.2: Ta)."""
+UNCHECKED = (CandidatePair.State.WAITING, CandidatePair.State.FROZEN)
+
+
+class Search:
+    """What the paths of one peer connection have in common: where they may look, and who is told what they find."""
+
+    def __init__(self, ice: IceSettings, found: Callable[[Path, Candidate], None]) -> None:
+        self.ice = ice
+        self.found = found
+        """Told of each candidate, the addresses of this machine too."""
+        self.paths: list[Path] = []
+
+    @property
+    def gathering(self) -> bool:
+        """Whether more candidates may be found."""
+        return any(path.gathering for path in self.paths)
+
+    def stop(self) -> None:
+        """Wait for no server any more."""
+        for path in self.paths:
+            path.stop_gathering()
+
+    @contextmanager
+    def here(self) -> Iterator[None]:
+        """Transports that aiortc makes within this context are paths of this search."""
+        token = _search.set(self)
+        try:
+            yield
+        finally:
+            _search.reset(token)
+
+
+class Path(Connection):
+    """Looks for a way to one peer; listens to the peer whose answer was taken, and if it checks nothing, to all."""
+
+    def __init__(self, search: Search, **named: Any) -> None:
+        super().__init__(**named)
+        self.gathering = False
+        """Whether more candidates may be found."""
+        self._search = search
+        self._asking: asyncio.Task[None] | None = None
+        self._next_check: asyncio.TimerHandle | None = None
+        self._news = asyncio.Event()
+        self._fragments: dict[Address, str] = {}
+        """Who proved before the answer that it has the offer, and what it is called."""
+        self._waiting: deque[tuple[Address, bytes, int]] = deque(maxlen=MOST_WAITING)
+        search.paths.append(self)
+
+    # -- our candidates ----------------------------------------------------------------------------------------------
+
+    async def gather_candidates(self) -> None:
+        """Until there is one candidate to offer; servers are asked meanwhile, and go on to be asked afterwards."""
+        if self._local_candidates_start:
+            return
+        self._local_candidates_start = True
+        if self._transport_policy is TransportPolicy.ALL:
+            for address in local_addresses(self._search.ice):
+                await self._listen(address)
+        if self._search.ice.servers and not self._closing:
+            self.gathering = True
+            self._asking = asyncio.get_running_loop().create_task(self._ask(), name="qbcall-gather")
+            self._asking.add_done_callback(self._asked)
+        await self._until(lambda: bool(self._local_candidates) or not self.gathering)
+        self._local_candidates_end = True
+
+    def stop_gathering(self) -> None:
+        """Wait for no server any more."""
+        if self._asking is not None:
+            self._asking.cancel()
+
+    async def _listen(self, address: str) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            transport, protocol = await loop.create_datagram_endpoint(
+                lambda: PathProtocol(self), local_addr=(address, 0)
+            )
+        except OSError as error:
+            log.debug("%s cannot be used: %s", address, error)
+            return
+        if self._closing:
+            transport.close()
+            return
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UDP_SOCKET_BUFFER_SIZE)
+        host, port = transport.get_extra_info("sockname")[:2]
+        protocol.local_candidate = Candidate(
+            foundation=candidate_foundation("host", "udp", host),
+            component=1,
+            transport="udp",
+            priority=candidate_priority(1, "host"),
+            host=host,
+            port=port,
+            type="host",
+        )
+        self._add_local(protocol.local_candidate, protocol)
+
+    async def _ask(self) -> None:
+        try:
+            async with asyncio.timeout(SERVER_PATIENCE):
+                for error in await asyncio.gather(*self._queries(), return_exceptions=True):
+                    if error is not None:
+                        log.info("a STUN or TURN server is of no use: %r", error)
+        except TimeoutError:
+            log.info("a STUN or TURN server did not answer within %g s", SERVER_PATIENCE)
+
+    def _queries(self) -> Iterator[Coroutine[Any, Any, None]]:
+        servers = self._search.ice.servers
+        for stun in stun_servers(servers):
+            for protocol in self._protocols:
+                yield self._reflexive(stun, protocol)
+        for turn in turn_servers(servers):
+            yield self._relayed(turn)
+
+    async def _reflexive(self, server: StunServer, protocol: StunProtocol) -> None:
+        self._add_local(await server.ask(protocol), None)
+
+    async def _relayed(self, server: TurnServer) -> None:
+        hide = self._transport_policy is TransportPolicy.RELAY
+        self._add_local(*await server.allocate(lambda: PathProtocol(self), 1, hide=hide))
+
+    def _asked(self, _: asyncio.Task[None]) -> None:
+        """No more candidates come."""
+        self.gathering = False
+        self._news.set()
+        if self._early_checks_done and not self._closing and not self._check_list_maybe_complete():
+            self._check_list_maybe_fail()
+
+    def _add_local(self, candidate: Candidate, protocol: StunProtocol | None) -> None:
+        if any((one.host, one.port) == (candidate.host, candidate.port) for one in self._local_candidates):
+            return  # redundant: RFC 8445, section 5.1.3
+        self._local_candidates.append(candidate)
+        if protocol is not None:
+            self._protocols.append(protocol)
+            for remote in self._remote_candidates:
+                self._pair_remote_candidate(remote)
+            self.sort_check_list()
+            self._check_more()
+        self._news.set()
+        self._search.found(self, candidate)
+
+    # -- checks ------------------------------------------------------------------------------------------------------
+
+    async def connect(self) -> None:
+        """The answer is there: check pairs of candidates, those that exist and those that come, until one works.
+
+        Raises:
+            ConnectionError: none works, and no more candidates can come.
+        """
+        while self._waiting:
+            self.take(*self._waiting.popleft())
+        await self._until(
+            lambda: bool(self._check_list or self._early_checks) or not self._remote_candidates_expected()
+        )
+        self._end_if_closed()
+        await super().connect()
+        self.stop_gathering()
+        self._end_if_closed()
+
+    async def close(self) -> None:
+        """Close it, whatever it waits for."""
+        self._closing = True
+        self._news.set()
+        if self._next_check is not None:
+            self._next_check.cancel()
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.wait([self._asking])
+        await super().close()
+
+    def _end_if_closed(self) -> None:
+        if self._closing:
+            if self._query_consent_task is not None:  # aioice starts it without a look
+                self._query_consent_task.cancel()
+            raise ConnectionError("closed while it connected")
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        while not (condition() or self._closing):
+            self._news.clear()
+            await self._news.wait()
+
+    def _remote_candidates_expected(self) -> bool:
+        return self.gathering or super()._remote_candidates_expected()
+
+    def _add_remote_candidate(self, remote_candidate: Candidate, network_host: str) -> None:
+        super()._add_remote_candidate(remote_candidate, network_host)
+        self._check_more()
+        self._news.set()
+
+    def _end_remote_candidates(self) -> None:
+        super()._end_remote_candidates()
+        self._news.set()
+
+    def _check_periodic(self) -> bool:
+        """`Connection.connect` asks this between its sleeps. It needs none: a timer of our own paces the checks."""
+        self._check_more()
+        return False
+
+    def _check_more(self) -> None:
+        """Start the next check, unless one was started just now: its timer goes on then."""
+        if self._next_check is None and self._early_checks_done and not self._closing:
+            self._check_next()
+
+    def _check_next(self) -> None:
+        self._next_check = None
+        if any(pair.state in UNCHECKED for pair in self._check_list):
+            super()._check_periodic()
+            self._next_check = asyncio.get_running_loop().call_later(CHECK_INTERVAL, self._check_next)
+
+    # -- one of several devices --------------------------------------------------------------------------------------
+
+    def take(self, sender: Address, data: bytes, component: int) -> None:
+        """Media came; before the answer it has to wait."""
+        if self.remote_username is None:
+            self._waiting.append((sender, data, component))
+        elif self._fragments.get(sender, self.remote_username) == self.remote_username:
+            self.data_received(data, component)
+
+    def request_received(self, message: Message, addr: Address, protocol: StunProtocol) -> None:
+        """A check came."""
+        super().request_received(message, addr, protocol)
+        if self._early_checks and self._early_checks[-1][0] is message:  # it was authentic
+            self._fragments[addr] = message.attributes["USERNAME"].partition(":")[2]
+            self._news.set()
+
+
+class PathProtocol(StunProtocol):
+    """One socket of a path, or one address at a TURN server."""
+
+    receiver: Path
+
+    def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
+        """See `asyncio.DatagramProtocol`. Anybody may send anything here."""
+        assert isinstance(data, bytes), "datagrams are no text"
+        if data[:1] > LAST_OF_STUN:
+            self.receiver.take((addr[0], addr[1]), data, self.local_candidate.component)
+            return
+        try:
+            parse_message(data)  # what is none would go on to DTLS
+            super().datagram_received(data, addr)
+        except Exception:  # aioice reads what it is sent without many doubts
+            log.debug("a STUN message that makes no sense came from %s", addr, exc_info=True)
+
+    async def close(self) -> None:
+        """Close it; a TURN server that does not answer any more is not waited for."""
+        closing = asyncio.ensure_future(super().close())
+        await asyncio.wait([closing], timeout=RELEASE_PATIENCE)
+        if not closing.done() and isinstance(self.transport, TurnTransport):
+            giving_back = getattr(self.transport, _GIVING_BACK)
+            giving_back.cancel()
+            with suppress(asyncio.CancelledError):
+                await giving_back
+        await closing
+
+
+_search: ContextVar[Search | None] = ContextVar("qbcall_search", default=None)
+_GIVING_BACK = "_TurnTransport__close_task"
+
+
+def _connection(**named: Any) -> Connection:
+    """Replaces aiortc's choice: others in the process get what they always did."""
+    search = _search.get()
+    return Connection(**named) if search is None else Path(search, **named)
+
+
+def _parameters(function: Callable[..., object]) -> list[str]:
+    return list(inspect.signature(function).parameters)
+
+
+# aiortc has no setting for the transport it makes: one name is replaced here, and nowhere else. Of aioice's own parts
+# those are used that are named here; a release that changes them must be noticed at once.
+_PARTS = {
+    "request_received": ["self", "message", "addr", "protocol"],
+    "data_received": ["self", "data", "component"],
+    "_add_remote_candidate": ["self", "remote_candidate", "network_host"],
+    "_pair_remote_candidate": ["self", "remote_candidate"],
+    "_end_remote_candidates": ["self"],
+    "_remote_candidates_expected": ["self"],
+    "_check_periodic": ["self"],
+    "_check_list_maybe_complete": ["self"],
+    "_check_list_maybe_fail": ["self"],
+    "sort_check_list": ["self"],
+    "gather_candidates": ["self"],
+}
+_FIELDS = (
+    "_check_list _closing _early_checks _early_checks_done _local_candidates _local_candidates_end "
+    "_local_candidates_start _protocols _query_consent_task _remote_candidates _transport_policy"
+)
+_KNOWN = (
+    *(name in vars(Connection) and _parameters(vars(Connection)[name]) == its for name, its in _PARTS.items()),
+    set(_FIELDS.split()) <= set(Connection.__init__.__code__.co_names),
+    _parameters(StunProtocol.datagram_received) == ["self", "data", "addr"],
+    _GIVING_BACK in TurnTransport.__init__.__code__.co_names,
+    vars(aiortc.rtcicetransport).get("Connection") is Connection,
+)
+if not all(_KNOWN):
+    raise ImportError("paths are looked for otherwise than in aioice 0.13 and aiortc 1.16: calls would break")
+aiortc.rtcicetransport.Connection = _connection  # type: ignore[assignment,attr-defined]
