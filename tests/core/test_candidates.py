@@ -59,6 +59,7 @@ def test_nothing_is_told_where_nothing_was_found_or_a_path_is_known() -> None:
     world.run_until(4.0)
     assert told(world, "A") == [(1.01, ["A 1 0.5"])]
     assert told(world, "B") == []
+    assert world["A"].drops == world["B"].drops == []
     world = called(ice=10.0)
     world.run_until(4.0)
     assert told(world, "A") == told(world, "B") == []
