@@ -6,7 +6,7 @@ aioice offers every address of the machine but 127.0.0.1. qbcall lets the user s
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import ifaddr
@@ -137,8 +137,10 @@ class CandidateFilter:
         )
 
 
-def _resolve(wanted: Iterable[str]) -> list[str]:
+def _resolve(wanted: Sequence[str]) -> list[str]:
     """Addresses as they are, and those of the named interfaces."""
+    if all(map(_is_address, wanted)):
+        return list(dict.fromkeys(wanted))
     interfaces: dict[str, list[str]] = {}
     for adapter in ifaddr.get_adapters():
         texts = (ip.ip if isinstance(ip.ip, str) else ip.ip[0] for ip in adapter.ips if ip.is_IPv4 or not ip.ip[2])

@@ -54,6 +54,8 @@ class Search:
 
     def __init__(self, ice: IceSettings, found: Callable[[Path, Candidate], None]) -> None:
         self.ice = ice
+        self.addresses = local_addresses(ice)
+        """Of this machine, that may be offered. Found once: it takes as long as a check on a local path."""
         self.found = found
         """Told of each candidate, the addresses of this machine too."""
         self.paths: list[Path] = []
@@ -102,7 +104,7 @@ class Path(Connection):
             return
         self._local_candidates_start = True
         if self._transport_policy is TransportPolicy.ALL:
-            for address in local_addresses(self._search.ice):
+            for address in self._search.addresses:
                 await self._listen(address)
         if self._search.ice.servers and not self._closing:
             self.gathering = True

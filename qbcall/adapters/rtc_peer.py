@@ -16,7 +16,7 @@ from aiortc.exceptions import OperationError
 from aiortc.rtcconfiguration import RTCIceTransportPolicy
 
 from qbcall.adapters import rtc_sdp
-from qbcall.adapters.rtc_addresses import CandidateFilter, IceSettings, local_addresses
+from qbcall.adapters.rtc_addresses import CandidateFilter, IceSettings
 from qbcall.adapters.rtc_bitrate import SendLimits, announce
 from qbcall.adapters.rtc_closable import ClosablePeerConnection
 from qbcall.adapters.rtc_codecs import CODECS, codec_to_send, codecs_by_kind, obstacle
@@ -86,8 +86,8 @@ class PeerConnection:
         self._outgoing: dict[str, OutgoingTrack] = {}
         self._incoming: dict[str, IncomingTrack] = {}
         self._packets: dict[str, ReceivedPackets] = {}
-        self._candidates = CandidateFilter(loopback=_any_loopback(local_addresses(ice)))
         self._search = Search(ice, self._announce)
+        self._candidates = CandidateFilter(loopback=_any_loopback(self._search.addresses))
         self._pc = ClosablePeerConnection(
             RTCConfiguration(iceServers=[], iceTransportPolicy=RTCIceTransportPolicy(ice.transport_policy))
         )
