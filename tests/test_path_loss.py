@@ -6,7 +6,6 @@ import asyncio
 from contextlib import AsyncExitStack
 from types import SimpleNamespace
 
-import aioice.ice
 import av
 import pytest
 
@@ -24,6 +23,7 @@ from qbcall import (
     ReconnectionChanged,
     TrackAdded,
 )
+from qbcall.adapters.rtc_path import PathProtocol
 from tests.test_client import PATIENCE, answering, clients, name_on, picture, run
 
 QUICK = {"stall_timeout": 0.5, "restart_interval": 1.0, "disconnect_timeout": 10.0, "stats_interval": 0.5}
@@ -33,15 +33,15 @@ QUICK = {"stall_timeout": 0.5, "restart_interval": 1.0, "disconnect_timeout": 10
 def network(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """While `cut` holds, no datagram of these connections arrives: all, or those made before it was cut."""
     state = SimpleNamespace(cut=False, dead=set(), known=set(), news=asyncio.Event())
-    arrive = aioice.ice.StunProtocol.datagram_received
+    arrive = PathProtocol.datagram_received
 
-    def datagram_received(protocol: aioice.ice.StunProtocol, data: bytes, addr: tuple[str, int]) -> None:
+    def datagram_received(protocol: PathProtocol, data: bytes, addr: tuple[str, int]) -> None:
         state.known.add(protocol)
         state.news.set()
         if not state.cut and protocol not in state.dead:
             arrive(protocol, data, addr)
 
-    monkeypatch.setattr(aioice.ice.StunProtocol, "datagram_received", datagram_received)
+    monkeypatch.setattr(PathProtocol, "datagram_received", datagram_received)
     return state
 
 
