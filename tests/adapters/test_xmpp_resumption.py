@@ -189,6 +189,7 @@ async def both_directions_work(ann: XmppLink, told: Inbox, server: DevServer) ->
 
 
 def test_killed_server_knows_nothing_of_the_session_and_the_login_is_new() -> None:
+    """VR-007, CH-006."""
     async def scenario() -> None:
         async with DevServer() as server, online(settings(server)) as (ann, told, device):
             await server.kill()
@@ -265,6 +266,7 @@ INFO = "http://jabber.org/protocol/disco#info"
 
 def test_resumed_link_answers_requests_as_before() -> None:
     async def scenario() -> None:
+    """CH-004, CH-005."""
         async with (
             DevServer() as server,
             behind_proxy(server) as (proxy, ann, told, device),

@@ -128,7 +128,7 @@ def test_refused_login_is_not_repeated() -> None:
 
 @pytest.mark.parametrize("steps", [0, 1, 2, 3, 4])
 def test_logging_out_ends_all_attempts(steps: int) -> None:
-    """VR-009, VR-010."""
+    """VR-009, VR-010, CH-003."""
     made = engine()
     doings: list[Callable[[], object]] = [
         lambda: made.handle(GoOnline(), 0.0),
@@ -184,6 +184,6 @@ def test_time_never_runs_backwards() -> None:
 
 
 def test_calling_without_link_raises() -> None:
-    """QB-001."""
+    """VR-004, VR-005; VR-002, VR-003, CH-001; QB-001."""
     with pytest.raises(LinkDown):
         engine().handle(CreateCall(call=CallId("1"), callees=(User("B"),), media=CallMedia.AUDIO), 0.0)
