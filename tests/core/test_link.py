@@ -62,6 +62,7 @@ def test_logging_in_twice_is_refused() -> None:
 
 
 def test_broken_link_is_made_again_after_a_pause() -> None:
+    """VR-002, VR-003, CH-001."""
     made = online()
     assert made.handle(BROKE, 10.0) == [Emit(ev.LinkReconnecting(reason="cut"))]
     assert made.next_deadline() == 11.0
@@ -71,6 +72,7 @@ def test_broken_link_is_made_again_after_a_pause() -> None:
 
 
 def test_pauses_double_up_to_eight_times_and_the_link_is_lost_after_the_window() -> None:
+    """VR-004, VR-005."""
     made = online(Policy(reconnect_window=60.0))
     made.handle(BROKE, 0.0)
     dialled = []
@@ -184,6 +186,6 @@ def test_time_never_runs_backwards() -> None:
 
 
 def test_calling_without_link_raises() -> None:
-    """VR-004, VR-005; VR-002, VR-003, CH-001; QB-001."""
+    """QB-001."""
     with pytest.raises(LinkDown):
         engine().handle(CreateCall(call=CallId("1"), callees=(User("B"),), media=CallMedia.AUDIO), 0.0)
