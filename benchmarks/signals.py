@@ -29,6 +29,8 @@ from tests.adapters.wire_proxy import WireProxy
 
 NAMES = ("ann", "bob", "eve", "fay")
 TEXT = "x" * 100
+AS_LARGE = "x" * 550
+"""Makes a bare message as large as a signal with that text."""
 BATCH = 900
 """Signals at once: fewer than may wait in one call."""
 TRIPS = 20
@@ -97,20 +99,25 @@ async def trips(server: DevServer, times: int) -> list[Figure]:
     """There and back, in turn with bare slixmpp."""
     ours: list[float] = []
     bares: list[float] = []
+    larges: list[float] = []
     async with talking(server) as pair, chat(server, "eve", "fay") as bare:
         for number in range(times // TRIPS + 1):
             taken = [await round_trip(pair) for _ in range(TRIPS)]
             await asyncio.sleep(SETTLE)
             yardstick = [await bare.round_trip(TEXT) for _ in range(TRIPS)]
+            large = [await bare.round_trip(AS_LARGE) for _ in range(TRIPS)]
             await asyncio.sleep(SETTLE)
             if number:  # the first ones warm up
                 ours += taken
                 bares += yardstick
+                larges += large
     return [
         milliseconds("signal there and another back", ours),
         milliseconds("message there and another back, bare slixmpp", bares),
         ratio("ratio of the two (to reach: at most 1.5)", ours, bares),
         Figure("ratio of the medians", f"{statistics.median(ours) / statistics.median(bares):.2f}"),
+        milliseconds("as many bytes as a signal there and back, bare slixmpp", larges),
+        Figure("ratio of the medians to that", f"{statistics.median(ours) / statistics.median(larges):.2f}"),
     ]
 
 
