@@ -49,8 +49,10 @@ class OneDeviceConnection(Connection):
 
     async def connect(self) -> None:
         """The answer is there."""
-        while self._waiting:
-            self.take(*self._waiting.popleft())
+        early = list(self._waiting) if self.remote_username is not None else []
+        self._waiting.clear()
+        for one in early:
+            self.take(*one)
         await super().connect()
 
 

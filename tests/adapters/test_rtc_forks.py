@@ -137,6 +137,26 @@ def test_hello_of_another_device_after_the_answer_is_not_heard() -> None:
     run(play)
 
 
+def test_answer_without_a_name_fails_whatever_came_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A description may lack `ice-ufrag`."""
+
+    async def play() -> None:
+        queue = heard(monkeypatch)
+        caller = OneDeviceConnection(ice_controlling=True)
+        with offering(("127.0.0.1",)):
+            await caller.gather_candidates()
+        sdp = "\r\n".join(f"a=candidate:{one.to_sdp()}" for one in caller.local_candidates)
+        async with OtherDevice(caller.local_username, caller.local_password, sdp) as device:
+            await device.check()
+            await device.say(dtls_hello())
+            await queue.get()
+            with pytest.raises(ConnectionError, match="missing"):
+                await caller.connect()
+        await caller.close()
+
+    run(play)
+
+
 def test_hello_of_the_right_device_before_its_answer_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     """A browser says hello as soon as its checks were answered, and its answer takes a longer way."""
 
