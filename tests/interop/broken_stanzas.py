@@ -118,7 +118,7 @@ def _rekind(message: Element, rng: Random) -> None:
 
 
 def _many_candidates(message: Element, rng: Random) -> None:
-    for listed in message.iter(f"{CLIENT}iceCandidates"):
+    for listed in list(message.iter(f"{CLIENT}iceCandidates")):  # they may lie within one another
         listed.extend([copy.deepcopy(inner) for inner in listed] * 60)
 
 
