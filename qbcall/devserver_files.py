@@ -49,6 +49,8 @@ allow_unencrypted_plain_auth = false
 consider_bosh_secure = true
 consider_websocket_secure = true
 smacks_hibernation_time = 30
+-- The usual collector holds up every other message by a millisecond.
+gc = { mode = "generational" }
 -- Without this, an acknowledgement waits up to 45 ms for the next packet.
 network_settings = { nagle = false }
 limits = { c2s = { rate = "100mb/s", burst = "2s" } }

@@ -195,11 +195,14 @@ class Path(Connection):
         Raises:
             ConnectionError: none works, and no more candidates can come.
         """
-        while self._waiting:
-            self.take(*self._waiting.popleft())
-        await self._until(
-            lambda: bool(self._check_list or self._early_checks) or not self._remote_candidates_expected()
-        )
+        if self.remote_username is not None:  # else it fails below, whatever may come
+            early = list(self._waiting)
+            self._waiting.clear()
+            for one in early:
+                self.take(*one)
+            await self._until(
+                lambda: bool(self._check_list or self._early_checks) or not self._remote_candidates_expected()
+            )
         self._end_if_closed()
         await super().connect()
         self.stop_gathering()

@@ -19,6 +19,8 @@ from qbcall.adapters.xmpp_settings import XmppSettings
 from qbcall.errors import LinkDown
 
 SM = "urn:xmpp:sm:3"
+REQUEST = f"<r xmlns='{SM}'/>"
+"""How many stanzas does the server have? (XEP-0198, section 4)"""
 ASK_BYTES = 4096
 """Written since the last question, when one more is asked before the last is answered: a slow server, e.g. Prosody
 with Debian's limit of 10 kB/s, shows within the answer timeout that it is alive."""
@@ -103,12 +105,21 @@ class Acks:
         """A stanza came in, and is dealt with."""
         self._received += 1
 
-    def wrote(self, size: int, ticket: int | None) -> None:
-        """A stanza of so many bytes, whose confirmation matters, was written. Bursts are asked about at their end."""
+    def question(self) -> str:
+        """What is to be written behind the next stanza, in the same packet; empty: a question is open, or comes."""
+        return REQUEST if self._enabled and not self._questions and self._soon is None else ""
+
+    def wrote(self, size: int, ticket: int | None, *, asked: bool = False) -> None:
+        """A stanza of so many bytes, whose confirmation matters, was written; `asked`: with a question behind it.
+
+        The rest of a burst is asked about when that is answered, or at its end.
+        """
         if ticket is not None:
             self._tickets.append((self._sent, ticket))
         self._unasked_bytes += size
-        if self._unasked_bytes >= ASK_BYTES:
+        if asked:
+            self._asked()
+        elif self._unasked_bytes >= ASK_BYTES:
             self._ask()
         elif self._soon is None and not self._questions:
             self._soon = self._loop.call_soon(self._ask)
@@ -130,11 +141,14 @@ class Acks:
             self._soon.cancel()
             self._soon = None
         if self._enabled:
-            self._write(f"<r xmlns='{SM}'/>")
+            self._write(REQUEST)
         else:
             to = quoteattr(self._settings.domain)
             name = f"{self._ping_ids}-{self._sent + 1}"
             self._write(f"<iq type='get' id='{name}' to={to}><ping xmlns='urn:xmpp:ping'/></iq>")
+        self._asked()
+
+    def _asked(self) -> None:
         self._questions.append((self._sent, self._unasked_bytes))
         self._unasked_bytes = 0
         if len(self._questions) == 1:

@@ -91,8 +91,9 @@ class XmppStream(XmppLogin):
 
         With a ticket, `confirmed` is told once the server has it and all before it.
         """
-        if self._write(stanza):
-            self._acks.wrote(len(stanza), ticket)
+        question = self._acks.question()
+        if self._write(stanza + question):
+            self._acks.wrote(len(stanza), ticket, asked=bool(question))
 
     def skip(self, ticket: int | None) -> None:
         """Write nothing, and tell the ticket as if it was something."""

@@ -23,7 +23,7 @@ from qbcall.core import events as ev
 from qbcall.core.model import CallMedia
 from qbcall.dialects.message_text import MAX_DATA_BYTES, check_message
 from qbcall.dialects.quickblox import QuickBlox
-from qbcall.errors import InvalidArgument, InvalidState
+from qbcall.errors import CallFailed, InvalidArgument, InvalidState
 
 if TYPE_CHECKING:
     from qbcall.client import Client
@@ -123,6 +123,10 @@ def listen(
     frame.run(common, body, given({"call.allow": allow}))
 
 
+CONNECT_PATIENCE = 2.0
+"""Seconds until the media is there; a call that is hung up before is reported as one that failed."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Job:
     """What is sent to whom."""
@@ -152,6 +156,8 @@ class _Job:
                 await sending.send([self.letter])
             setting.output.say(f"signals sent: {sending.sent}")
             sending.close()
+            with suppress(TimeoutError, CallFailed):
+                await call.connected(CONNECT_PATIENCE)
         return ExitCode.OK
 
 

@@ -91,6 +91,18 @@ async def ringing() -> AsyncIterator[tuple[Endpoint, Endpoint, Description, Othe
             yield a, b, offer, other
 
 
+@asynccontextmanager
+async def checked() -> AsyncIterator[tuple[Path, OtherDevice]]:
+    """The connection of a caller that has no answer yet, and a device whose checks it answered."""
+    caller = path(ice_controlling=True)
+    await caller.gather_candidates()
+    sdp = "\r\n".join(f"a=candidate:{one.to_sdp()}" for one in caller.local_candidates)
+    async with OtherDevice(caller.local_username, caller.local_password, sdp) as device:
+        await device.check()
+        yield caller, device
+    await caller.close()
+
+
 def heard(monkeypatch: pytest.MonkeyPatch) -> asyncio.Queue[bytes]:
     """What comes to a connection, whoever sent it."""
     queue: asyncio.Queue[bytes] = asyncio.Queue()
@@ -140,20 +152,29 @@ def test_hello_of_another_device_after_the_answer_is_not_heard() -> None:
     run(play)
 
 
+def test_answer_without_a_name_fails_whatever_came_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A description may lack `ice-ufrag`."""
+
+    async def play() -> None:
+        queue = heard(monkeypatch)
+        async with checked() as (caller, device):
+            await device.say(dtls_hello())
+            await queue.get()
+            with pytest.raises(ConnectionError, match="missing"):
+                await caller.connect()
+
+    run(play)
+
+
 def test_hello_of_the_right_device_before_its_answer_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     """A browser says hello as soon as its checks were answered, and its answer takes a longer way."""
 
     async def play() -> None:
         queue = heard(monkeypatch)
-        caller = path(ice_controlling=True)
-        await caller.gather_candidates()
-        sdp = "\r\n".join(f"a=candidate:{one.to_sdp()}" for one in caller.local_candidates)
-        async with OtherDevice(caller.local_username, caller.local_password, sdp) as device:
-            await device.check()
+        async with checked() as (caller, device):
             await device.say(hello := dtls_hello())
             assert await queue.get() == hello
             await device.answer(caller)
             assert await caller.recv() == hello
-        await caller.close()
 
     run(play)

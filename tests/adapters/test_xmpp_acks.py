@@ -10,7 +10,7 @@ from xml.etree.ElementTree import fromstring
 
 import pytest
 
-from qbcall.adapters.xmpp_acks import ASK_BYTES, SM, Acks, Session
+from qbcall.adapters.xmpp_acks import ASK_BYTES, REQUEST, SM, Acks, Session
 from qbcall.adapters.xmpp_settings import XmppSettings
 
 QUICK = XmppSettings(jid="ann@localhost", password="x", answer_timeout=0.05, idle_interval=0.05)
@@ -61,6 +61,30 @@ class Wire:
 
 def run(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(scenario())
+
+
+def test_question_goes_with_the_stanza_where_none_is_open() -> None:
+    """One packet in place of two: the answer comes sooner."""
+
+    async def scenario() -> None:
+        wire = Wire()
+        assert wire.acks.question() == "", "pings are asked by themselves"
+        wire.enable()
+        for ticket in (1, 2, 3):
+            question = wire.acks.question()
+            assert question == ("" if ticket > 1 else REQUEST), "one at a time"
+            wire.write(STANZA + question)
+            wire.acks.wrote(len(STANZA), ticket, asked=bool(question))
+        await asyncio.sleep(0)
+        assert wire.questions() == []
+        wire.take("<a h='1'/>")
+        assert wire.confirmed == [1]
+        assert wire.questions() == [REQUEST], "about the rest"
+        wire.take("<a h='3'/>")
+        assert wire.confirmed == [1, 3]
+        assert wire.acks.question() == REQUEST
+
+    run(scenario)
 
 
 def test_burst_is_asked_about_once_and_confirmed_at_once() -> None:

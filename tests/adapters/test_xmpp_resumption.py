@@ -58,6 +58,8 @@ def test_black_hole_is_noticed_within_5_s_after_something_was_sent(stream_manage
 
 
 def test_idle_black_hole_is_noticed_within_15_s() -> None:
+    """CH-004, CH-005."""
+
     async def scenario() -> None:
         async with DevServer() as server, behind_proxy(server) as (proxy, _, told, _):
             proxy.swallow()
@@ -189,6 +191,8 @@ async def both_directions_work(ann: XmppLink, told: Inbox, server: DevServer) ->
 
 
 def test_killed_server_knows_nothing_of_the_session_and_the_login_is_new() -> None:
+    """VR-007, CH-006."""
+
     async def scenario() -> None:
         async with DevServer() as server, online(settings(server)) as (ann, told, device):
             await server.kill()

@@ -62,6 +62,7 @@ def test_logging_in_twice_is_refused() -> None:
 
 
 def test_broken_link_is_made_again_after_a_pause() -> None:
+    """VR-002, VR-003, CH-001."""
     made = online()
     assert made.handle(BROKE, 10.0) == [Emit(ev.LinkReconnecting(reason="cut"))]
     assert made.next_deadline() == 11.0
@@ -71,6 +72,7 @@ def test_broken_link_is_made_again_after_a_pause() -> None:
 
 
 def test_pauses_double_up_to_eight_times_and_the_link_is_lost_after_the_window() -> None:
+    """VR-004, VR-005."""
     made = online(Policy(reconnect_window=60.0))
     made.handle(BROKE, 0.0)
     dialled = []
@@ -128,7 +130,7 @@ def test_refused_login_is_not_repeated() -> None:
 
 @pytest.mark.parametrize("steps", [0, 1, 2, 3, 4])
 def test_logging_out_ends_all_attempts(steps: int) -> None:
-    """VR-009, VR-010."""
+    """VR-009, VR-010, CH-003."""
     made = engine()
     doings: list[Callable[[], object]] = [
         lambda: made.handle(GoOnline(), 0.0),

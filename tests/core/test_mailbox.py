@@ -436,3 +436,12 @@ def test_nothing_is_lost_repeated_or_out_of_order(seed: int) -> None:
         assert counted(world, name, ev.SignalSent) == counted(world, name, ev.SignalDelivered) == len(said[name])
         for other in "ABC":
             assert world[other].heard(name) == said[name]
+
+
+def test_mailbox_whose_signals_arrived_waits_for_nothing() -> None:
+    world = connected()
+    world["A"].say("with ttl", ttl=50.0)
+    world.run(1.0)
+    for name in "AB":
+        region = world[name].engine.sessions[world["A"].latest].mail.region
+        assert list(region.deadlines()) == []

@@ -21,6 +21,8 @@ TYPES = ("error", "normal", "chat", "groupchat", "headline", "nonsense", "")
 KINDS = ("call", "accept", "reject", "hangUp", "iceCandidates", "update", "iceRestart", "CALL", "", "x" * 300)
 NAMESPACES = ("urn:other", "jabber:server", "http://jabber.org/protocol/muc", "urn:xmpp:carbons:2")
 MOST_FAULTS = 4
+MOST_ELEMENTS = 2000
+"""A stanza that has more is not made worse: faults that repeat what others repeated would fill the memory."""
 
 
 def aimed(xml: str, head: CallHead) -> Element:
@@ -47,7 +49,8 @@ def broken(message: Element, rng: Random) -> Element:
     """The stanza with one fault or some."""
     message = copy.deepcopy(message)
     for _ in range(rng.randint(1, MOST_FAULTS)):
-        rng.choice(FAULTS)(message, rng)
+        if sum(1 for _ in message.iter()) <= MOST_ELEMENTS:
+            rng.choice(FAULTS)(message, rng)
     return message
 
 
@@ -115,7 +118,7 @@ def _rekind(message: Element, rng: Random) -> None:
 
 
 def _many_candidates(message: Element, rng: Random) -> None:
-    for listed in message.iter(f"{CLIENT}iceCandidates"):
+    for listed in list(message.iter(f"{CLIENT}iceCandidates")):  # they may lie within one another
         listed.extend([copy.deepcopy(inner) for inner in listed] * 60)
 
 

@@ -17,11 +17,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-NAME = "qbcall-test"
-HERE, THERE = "qbcall0", "qbcall1"
+from tests.adapters.wire_proxy import abandon
+
+PREFIX = "qbcall-"
+ME = os.getpid()
+"""Names and addresses contain it: two runs of these tests on one machine do not disturb each other."""
+NAME = f"{PREFIX}{ME}"
+HERE, THERE = f"qb{ME}a", f"qb{ME}b"
 """The two cards: in this machine's network, in the island's."""
-V4_HERE, V4_THERE = "10.213.77.1", "10.213.77.2"
-V6_HERE, V6_THERE = "fd77:7162:6361::1", "fd77:7162:6361::2"
+_PLACE = ME % 2**14 * 4
+V4_HERE, V4_THERE = (f"10.213.{_PLACE >> 8}.{(_PLACE & 255) + end}" for end in (1, 2))
+V6_HERE, V6_THERE = (f"fd77:7162:6361:{_PLACE:x}::{end}" for end in (1, 2))
 MAC_HERE, MAC_THERE, NOBODY = "02:71:62:00:00:01", "02:71:62:00:00:02", "02:71:62:00:00:99"
 
 
@@ -55,6 +61,8 @@ class Island:
 
     async def __aenter__(self) -> Self:
         self._folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="qbcall-island-"))
+        for name in _abandoned():
+            await ip("netns", "delete", name, check=False)
         await self._remove()
         self._stack.push_async_callback(self._remove)
         await ip("netns", "add", NAME)
@@ -86,14 +94,29 @@ class Island:
         """From now on no packet of media arrives, in neither direction; the chat goes on."""
         await self._neighbours(NOBODY, NOBODY)
 
+    async def cut_chat(self) -> None:
+        """Nothing at all arrives any more, for good."""
+        await ip("link", "delete", HERE)
+
     async def heal(self) -> None:
         """Packets arrive again."""
         await self._neighbours(MAC_HERE, MAC_THERE)
 
     async def forward(self, port: int) -> int:
         """Let the island reach a TCP port of 127.0.0.1; the port at `V6_HERE` is given back."""
-        server = await asyncio.start_server(lambda reader, writer: _join(reader, writer, port), V6_HERE, 0)
-        await self._stack.enter_async_context(server)
+        joined: set[asyncio.Task[None]] = set()
+
+        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            joined.add(asyncio.ensure_future(_join(reader, writer, port)))
+
+        async def close() -> None:
+            server.close()
+            for task in joined:
+                task.cancel()
+            await asyncio.gather(*joined, return_exceptions=True)
+
+        server = await asyncio.start_server(accept, V6_HERE, 0)
+        self._stack.push_async_callback(close)
         found: int = server.sockets[0].getsockname()[1]
         return found
 
@@ -103,21 +126,34 @@ class Island:
 
     async def _remove(self) -> None:
         await ip("netns", "delete", NAME, check=False)
-        await ip("link", "delete", HERE, check=False)
+        await ip("link", "delete", HERE, check=False)  # at once; with the network it would go a little later
+
+
+def _abandoned() -> list[str]:
+    """Networks of runs that were killed; a pair of cards ends with the network of one of them."""
+    names = [path.name for path in Path("/run/netns").glob(f"{PREFIX}*")]
+    return [name for name in names if not Path("/proc", name.removeprefix(PREFIX)).exists()]
 
 
 async def _join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
-    """Pass everything on, both ways, until one end closes."""
-    far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
-    ways = [asyncio.ensure_future(_pass(*way)) for way in ((reader, far_writer), (far_reader, writer))]
+    """Pass everything on, both ways, until one end closes; cancelled: at once, with what was not yet sent."""
+    ends = [writer]
     try:
-        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for way in ways:
-            way.cancel()
-        await asyncio.wait(ways)
-        for end in (writer, far_writer):
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
+        ends.append(far_writer)
+        ways = [asyncio.ensure_future(_pass(*way)) for way in ((reader, far_writer), (far_reader, writer))]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+        for end in ends:
             end.close()
+        await asyncio.gather(*(end.wait_closed() for end in ends), return_exceptions=True)
+    finally:
+        for end in ends:
+            await abandon(end)
 
 
 async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

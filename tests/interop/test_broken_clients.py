@@ -1,7 +1,7 @@
 """Nothing that a broken or hostile client sends ends a running call of qbcall, or raises.
 
 The call is between two clients of qbcall. Nonsense comes from a stranger, from a second device of each of the two,
-and, most dangerous, over the connections of the two devices that take part. `QBCALL_RANDOM_SEED` makes the nonsense
+and, most dangerous, over the connections of the two devices that take part. `NONSENSE_SEED` makes the nonsense
 of an earlier run again.
 """
 
@@ -51,7 +51,7 @@ from tests.prosody import NEEDS_PROSODY, settings
 
 pytestmark = NEEDS_PROSODY
 
-SEED = os.environ.get("QBCALL_RANDOM_SEED") or secrets.token_hex(4)
+SEED = os.environ.get("NONSENSE_SEED") or secrets.token_hex(4)
 CALLER, CALLEE, STRANGER, FRIEND = 1001, 1002, 1003, 1004
 MOST = 200_000
 """Bytes of a stanza; servers let not many more through."""
@@ -218,7 +218,7 @@ def play(
         try:
             asyncio.run(whole())
         except AssertionError as error:
-            raise AssertionError(f"QBCALL_RANDOM_SEED={SEED}") from error
+            raise AssertionError(f"NONSENSE_SEED={SEED}") from error
         gc.collect()  # asyncio tells then of exceptions that nobody asked for
     assert [r.getMessage() for r in caplog.records if r.exc_info or r.levelno >= logging.ERROR] == [], SEED
 

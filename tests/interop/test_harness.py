@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tests.adapters.wire_proxy import abandon
 from tests.interop import sdk
 from tests.interop.cards import card_of, card_urls
 from tests.interop.conftest import Run
+from tests.interop.island import NAME, V6_HERE, Island, unavailable
 from tests.interop.js_user import JsUser
 from tests.interop.room import Room
+
+NEVER_READS = """
+import signal, socket, sys
+open_for_ever = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+print(flush=True)
+signal.pause()
+"""
 
 
 async def deafen(js: JsUser, by: JsUser) -> None:
@@ -58,3 +70,36 @@ def test_cards_survive_the_way_into_a_page_and_back() -> None:
     assert first is not None
     assert second is not None
     assert (first.name, first.counter, second.counter) == ("1002-77", 0, 1)
+
+
+@pytest.mark.skipif(unavailable() != "", reason=unavailable() or "-")
+def test_island_that_goes_takes_its_connections_with_it() -> None:
+    """Also one whose far end neither reads nor says that it ended; pytest calls a socket that is left an error."""
+
+    async def scenario() -> None:
+        stuck = asyncio.Event()
+
+        async def pour(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with suppress(TimeoutError):
+                while True:
+                    writer.write(bytes(2**20))
+                    async with asyncio.timeout(1):
+                        await writer.drain()
+            stuck.set()
+            await abandon(writer)
+
+        server = await asyncio.start_server(pour, "127.0.0.1", 0)
+        async with server, Island() as island:
+            port = await island.forward(server.sockets[0].getsockname()[1])
+            words = ("netns", "exec", NAME, "python3", "-c", NEVER_READS, V6_HERE, str(port))
+            program = await asyncio.create_subprocess_exec("ip", *words, stdout=asyncio.subprocess.PIPE)
+            assert program.stdout is not None
+            await program.stdout.readline()
+            async with asyncio.timeout(10):
+                await stuck.wait()
+            await island.cut_chat()
+            program.kill()
+            await program.communicate()
+
+    asyncio.run(scenario())
+    gc.collect()

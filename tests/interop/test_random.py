@@ -1,6 +1,6 @@
 """Nothing that qbcall sends in 500 random legal call sequences makes the QuickBlox SDK deaf, or breaks it.
 
-`QBCALL_RANDOM_SEED` makes the choices of an earlier run again; when something fails, the message has the seed.
+`WALK_SEED` makes the choices of an earlier run again; when something fails, the message has the seed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.prosody import settings
 
 pytestmark = pytest.mark.interop
 
-SEED = os.environ.get("QBCALL_RANDOM_SEED") or secrets.token_hex(4)
+SEED = os.environ.get("WALK_SEED") or secrets.token_hex(4)
 SEQUENCES = int(os.environ.get("QBCALL_RANDOM_SEQUENCES") or 500)
 LANES = {1002: (1, (1001, 1001, 1003)), 1005: (2, (1004, 1006))}
 """User of the SDK: how many browsers it has, and the users of qbcall about it; who is named twice has two devices."""
@@ -121,7 +121,7 @@ def test_random_legal_sequences_leave_the_sdk_hearing(run: Run) -> None:
                         tasks.create_task(walk(lane, caller))
             except ExceptionGroup as error:
                 told = "\n".join([", ".join(lane.told) for lane in lanes] + [repr(one) for one in error.exceptions])
-                raise AssertionError(f"QBCALL_RANDOM_SEED={SEED}\n{told}") from error
+                raise AssertionError(f"WALK_SEED={SEED}\n{told}") from error
             check_wire(lanes, taps)
 
     run(scenario, patience=PATIENCE)
