@@ -17,7 +17,7 @@ from qbcall.client import Client
 from qbcall.config import Config
 from qbcall.core.events import IncomingCall, PeerStateChanged, Stats
 from qbcall.core.model import StatsReport, User
-from qbcall.doctor.examination import Case
+from qbcall.doctor.examination import SERVERS_UNKNOWN, Case
 from qbcall.doctor.results import Result, Status
 from qbcall.errors import CallFailed, MediaError
 from qbcall.media.verify import Verifier
@@ -41,7 +41,9 @@ async def check_direct(case: Case) -> Sequence[Result]:
 
 async def check_relay(case: Case) -> Sequence[Result]:
     """Does media arrive that goes through a TURN server only?"""
-    servers = case.ice_servers or ()
+    servers = case.ice_servers
+    if servers is None:
+        return [Result(check="call-relay", status=Status.SKIPPED, detail=SERVERS_UNKNOWN)]
     if not any(url.startswith("turn") for server in servers for url in server.urls):
         return [Result(check="call-relay", status=Status.SKIPPED, detail="there is no TURN server")]
     if not case.relays:

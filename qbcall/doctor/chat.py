@@ -13,6 +13,7 @@ from qbcall.adapters.xmpp_probe import Findings, Place, locate, probe
 from qbcall.adapters.xmpp_settings import XmppSettings
 from qbcall.doctor.examination import Case
 from qbcall.doctor.results import Result, Status, milliseconds
+from qbcall.doctor.web_date import web_skew
 from qbcall.errors import AuthError, InsecureLink, ServerUnreachable
 
 EXPIRES_SOON = 14
@@ -61,7 +62,11 @@ async def check_chat(case: Case) -> Sequence[Result]:
     results.append(_login(found, settings))
     if blamed == "login":
         return [*results, *(_skipped(name, "login failed") for name in LATER[1:])]
-    return [*results, _stream_management(found), _services(found, case), _carbons(found), _clock(found)]
+    skew, source = found.skew, "the server's"
+    if skew is None and not settings.plaintext:
+        skew, source = await web_skew(settings.domain, settings.ca_file), "its web server's"
+    offers = (_stream_management(found), _services(found, case), _carbons(found))
+    return [*results, *offers, judge_clock(skew, source)]
 
 
 # -- names -----------------------------------------------------------------------------------------------------------
@@ -104,7 +109,8 @@ def _server(found: Findings, settings: XmppSettings, blamed: str) -> Result:
     make = partial(Result, check="server", subject=settings.server)
     if blamed == "server":
         remedy = "is the server running, and is it account.server? Does a firewall block its port?"
-        return make(status=Status.FAILURE, detail=str(found.error), remedy=remedy, error=found.error)
+        detail = str(found.error).removeprefix(f"{settings.server}: ")
+        return make(status=Status.FAILURE, detail=detail, remedy=remedy, error=found.error)
     if "connected" not in found.seconds:
         return make(status=Status.SKIPPED, detail="not tried: see tls")
     took = found.seconds["connected"]
@@ -143,7 +149,8 @@ def _login(found: Findings, settings: XmppSettings) -> Result:
             remedy = "let the server offer SCRAM; account.sasl_plain = true shows it the password, under TLS only"
         case _:
             remedy = "look into the log of the server"
-    return make(status=Status.FAILURE, detail=str(found.error), remedy=remedy, error=found.error)
+    detail = str(found.error).removeprefix(f"{settings.jid}: ")
+    return make(status=Status.FAILURE, detail=detail, remedy=remedy, error=found.error)
 
 
 def _skipped(check: str, why: str) -> Result:
@@ -188,13 +195,12 @@ def _carbons(found: Findings) -> Result:
     return _skipped("xep-0280", "no message carbons; qbcall tells the other devices of the account by itself")
 
 
-def _clock(found: Findings) -> Result:
-    if found.skew is None:
+def judge_clock(skew: float | None, source: str) -> Result:
+    """Is the clock of this machine right, which is so many seconds ahead of another one?"""
+    if skew is None:
         return _skipped("clock", "the server does not tell its time (XEP-0202)")
-    ms = found.skew * 1000
-    if abs(found.skew) <= MAX_SKEW:
-        return Result(check="clock", status=Status.PASS, detail=f"within {MAX_SKEW:g} s of the server's", ms=ms)
-    detail = (
-        f"{abs(found.skew):.0f} s {'ahead of' if ms > 0 else 'behind'} the server's: credentials may look expired"
-    )
-    return Result(check="clock", status=Status.WARNING, detail=detail, remedy="timedatectl set-ntp true", ms=ms)
+    make = partial(Result, check="clock", ms=skew * 1000)
+    if abs(skew) <= MAX_SKEW:
+        return make(status=Status.PASS, detail=f"within {MAX_SKEW:g} s of {source}")
+    detail = f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} {source}: credentials may look expired"
+    return make(status=Status.WARNING, detail=detail, remedy="timedatectl set-ntp true")

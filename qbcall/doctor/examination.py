@@ -17,6 +17,9 @@ from qbcall.errors import QbcallError
 log = logging.getLogger("qbcall.doctor")
 
 
+SERVERS_UNKNOWN = "the chat server names the servers, but there was no login"
+
+
 @dataclass
 class Case:
     """What is examined, and what earlier checks found that later ones need."""

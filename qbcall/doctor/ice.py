@@ -17,7 +17,7 @@ from qbcall.adapters.rtc_probe import (
     ask_turn,
     path_mtu,
 )
-from qbcall.doctor.examination import Case
+from qbcall.doctor.examination import SERVERS_UNKNOWN, Case
 from qbcall.doctor.results import Result, Status, milliseconds
 from qbcall.errors import MediaError
 
@@ -32,8 +32,6 @@ SIZES = (1500, 1450, LARGEST_PACKET, 1350, 1280, 1200, 1000)
 """Of IP packets that are tried, in bytes."""
 TURN_PORT, TURNS_PORT = 3478, 5349
 """Where TURN servers listen, if not told otherwise (RFC 7065)."""
-
-UNKNOWN = "the chat server names the servers, but was not reached"
 
 
 async def check_addresses(case: Case) -> Sequence[Result]:
@@ -54,7 +52,7 @@ async def check_addresses(case: Case) -> Sequence[Result]:
 async def check_stun(case: Case) -> Sequence[Result]:
     """Does every STUN server answer?"""
     if case.servers is None:
-        return [Result(check="stun", status=Status.SKIPPED, detail=UNKNOWN)]
+        return [Result(check="stun", status=Status.SKIPPED, detail=SERVERS_UNKNOWN)]
     asked = [server for server in case.servers if server.scheme.startswith("stun")]
     if not asked:
         relays = any(server.scheme.startswith("turn") for server in case.servers)
@@ -88,7 +86,7 @@ async def _ask_stun(case: Case, server: Server) -> Result:
 async def check_turn(case: Case) -> Sequence[Result]:
     """Does every TURN server relay, over each transport?"""
     if case.servers is None:
-        return [Result(check="turn", status=Status.SKIPPED, detail=UNKNOWN)]
+        return [Result(check="turn", status=Status.SKIPPED, detail=SERVERS_UNKNOWN)]
     named = [server for server in case.servers if server.scheme.startswith("turn")]
     if not named:
         return [_no_turn(case)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import socket
 from pathlib import Path
 
@@ -76,6 +78,28 @@ def test_wrong_password_exits_4_and_the_other_checks_run(tmp_path: Path) -> None
         assert (found["login"], found["xep-0198"], found["call-direct"]) == ("failure", "skipped", "pass")
         assert lines[-1]["code"] == 4
         assert "hunter2" not in await doctor.whole()
+
+    scenario(tmp_path, play)
+
+
+@pytest.mark.prosody
+def test_ctrl_c_ends_it_at_once(tmp_path: Path) -> None:
+    async def play(place: Place) -> None:
+        reached = asyncio.Event()
+
+        async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            reached.set()
+            await reader.read()
+            writer.close()
+
+        async with await asyncio.start_server(listen, "127.0.0.1", 0) as silent:
+            port = silent.sockets[0].getsockname()[1]
+            doctor = await place.start("ann", "doctor", QBCALL_SERVER=f"127.0.0.1:{port}")
+            await reached.wait()
+            doctor.process.send_signal(signal.SIGINT)
+            lines = await doctor.end()
+        assert types(lines) == ["hello", "doctor.check", "exit"]
+        assert lines[-1]["code"] == 130
 
     scenario(tmp_path, play)
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import datetime
 import socket
+import ssl
 from pathlib import Path
 
 import pytest
 
 from qbcall import devserver_files
-from qbcall.adapters.xmpp_probe import Findings
 from qbcall.config import Config
 from qbcall.devserver import DevServer
 from qbcall.devserver_files import ExternalService
-from qbcall.doctor import chat
+from qbcall.doctor import chat, web_date
+from qbcall.doctor.chat import judge_clock
 from qbcall.doctor.examination import Case, Check, examine
 from qbcall.doctor.results import Result
 from qbcall.errors import AuthError, InsecureLink, MediaError, ServerUnreachable
@@ -191,10 +192,36 @@ def test_ca_file_that_is_none_fails_tls_and_the_server_is_not_tried(tmp_path: Pa
     ("skew", "status", "words"), [(-40.0, WARNING, "40 s behind"), (70.0, WARNING, "70 s ahead"), (4.0, OK, "")]
 )
 def test_clock_that_is_wrong_is_a_warning(skew: float, status: object, words: str) -> None:
-    result = chat._clock(Findings(skew=skew))
+    result = judge_clock(skew, "the server's")
     assert result.status is status
     assert words in result.detail
     assert result.ms == skew * 1000
+
+
+@NEEDS_PROSODY
+@pytest.mark.parametrize(
+    ("date", "status"), [("Thu, 01 Jan 2026 00:00:00 GMT", WARNING), ("soon", SKIPPED), ("", SKIPPED)]
+)
+def test_clock_of_the_web_server_counts_where_the_chat_server_tells_no_time(
+    monkeypatch: pytest.MonkeyPatch, date: str, status: object
+) -> None:
+    async def scenario() -> None:
+        async with DevServer(tls=True) as server:
+            assert server.place
+            config = server.place / "prosody.cfg.lua"
+            config.write_text(config.read_text("utf-8").replace('"time", ', ""), "utf-8")
+            await server.restart()
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(server.place / "certs" / "server.crt", server.place / "certs" / "server.key")
+            answer = "HTTP/1.1 404 Not Found\r\n" + (f"Date: {date}\r\n" if date else "") + "\r\n"
+            async with impostor(answer, tls=context, direct=True) as web:
+                monkeypatch.setattr(web_date, "PORT", web.port)
+                clock = (await examined(account(server), only=CHAT)).about("clock")
+                assert web.heard[0].startswith("HEAD /.well-known/host-meta HTTP/1.1")
+        assert clock.status is status
+        assert status is SKIPPED or "its web server's" in clock.detail
+
+    run(scenario)
 
 
 # -- names -----------------------------------------------------------------------------------------------------------

@@ -11,8 +11,9 @@ import pytest
 
 from qbcall.adapters.rtc_probe import Server
 from qbcall.devserver import DevServer
-from qbcall.doctor import ice
+from qbcall.doctor import calls, ice
 from qbcall.doctor.ice import variants
+from qbcall.errors import MediaError
 from tests.coturn import NEEDS_COTURN, coturn
 from tests.doctor.surgery import FAILURE, OK, SKIPPED, WARNING, account, examined, run, turn
 from tests.prosody import NEEDS_PROSODY
@@ -236,6 +237,19 @@ def test_relay_that_gives_addresses_but_relays_nothing_fails() -> None:
         assert udp.status is FAILURE
         assert "403" in udp.detail
         assert "allowed-peer-ip" in udp.remedy
+
+    run(scenario)
+
+
+def test_call_whose_frames_are_missing_fails_with_what_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "CARDS", 10_000)
+    monkeypatch.setattr(calls, "MEDIA_PATIENCE", 0.5)
+
+    async def scenario() -> None:
+        direct = (await examined(NOBODY, only=("call-direct",))).about("call-direct")
+        assert direct.status is FAILURE
+        assert "not all frames arrived" in direct.detail
+        assert isinstance(direct.error, MediaError)
 
     run(scenario)
 
