@@ -37,7 +37,8 @@ http_default_host = $domain
 https_ports = {}
 modules_disabled = { "s2s" }
 modules_enabled = {
-  "roster", "saslauth", "disco", "ping", "smacks", "carbons", "blocklist", "pep", "http", "bosh", "websocket",
+  "roster", "saslauth", "disco", "ping", "time", "smacks", "carbons", "blocklist", "pep", "http", "bosh",
+  "websocket",
   $more_modules
 }
 

@@ -21,6 +21,8 @@ from pathlib import Path
 
 import pytest
 
+from qbcall.devserver_files import Plan, write_files
+
 NEEDS_COTURN = pytest.mark.skipif(
     shutil.which("turnserver") is None, reason="turnserver is not installed: apt-get install coturn"
 )
@@ -41,7 +43,6 @@ realm=example.org
 use-auth-secret
 static-auth-secret={secret}
 allow-loopback-peers
-no-tls
 no-dtls
 no-cli
 no-multicast-peers
@@ -51,7 +52,9 @@ verbose
 log-file={place}/turn.log
 pidfile={place}/turn.pid
 userdb={place}/turn.db
+{more}
 """
+TLS = "tls-listening-port={tls_port}\ncert={place}/certs/server.crt\npkey={place}/certs/server.key"
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,13 @@ class Coturn:
     """`static-auth-secret`: user names are times of expiry, passwords are made with it."""
     place: Path
     host: str = HOST
+    tls_port: int = 0
+    """Of TLS; 0: none."""
+
+    @property
+    def ca_file(self) -> Path:
+        """With TLS: the authority to trust; the certificate is for `localhost`."""
+        return self.place / "certs" / "ca.crt"
 
     def credentials(self) -> tuple[str, str]:
         """User name and password for ten minutes (draft-uberti-behave-turn-rest)."""
@@ -80,13 +90,16 @@ class Coturn:
 
 
 @asynccontextmanager
-async def coturn() -> AsyncIterator[Coturn]:
-    """A server of its own, gone at the end; never root."""
+async def coturn(*more: str, tls: bool = False) -> AsyncIterator[Coturn]:
+    """A server of its own, gone at the end; never root. `more` are lines of its configuration."""
     place = Path(tempfile.mkdtemp(prefix="qbcall-coturn-"))
     try:
-        server = Coturn(_free_port(), secrets.token_urlsafe(12), place)
+        server = Coturn(_free_port(), secrets.token_urlsafe(12), place, tls_port=_free_port() if tls else 0)
+        if tls:
+            _certify(place)
+        lines = [TLS.format(tls_port=server.tls_port, place=place) if tls else "no-tls", *more]
         values = {"host": HOST, "port": server.port, "secret": server.secret, "place": place}
-        (place / "turn.conf").write_text(CONFIG.format(**values), encoding="utf-8")
+        (place / "turn.conf").write_text(CONFIG.format(**values, more="\n".join(lines)), encoding="utf-8")
         process = await _start(place)
         try:
             async with asyncio.timeout(START_PATIENCE):
@@ -98,6 +111,22 @@ async def coturn() -> AsyncIterator[Coturn]:
         shutil.rmtree(place, ignore_errors=True)
 
 
+def _certify(place: Path) -> None:
+    """Certificates as those of a chat server."""
+    plan = Plan(
+        place=place,
+        host=HOST,
+        port=0,
+        http_port=0,
+        domain="localhost",
+        accounts={},
+        tls=True,
+        services=(),
+        run_as_root=False,
+    )
+    write_files(plan)
+
+
 async def _start(place: Path) -> Process:
     arguments = ["turnserver", "-c", str(place / "turn.conf")]
     if setpriv := shutil.which("setpriv"):
@@ -107,8 +136,7 @@ async def _start(place: Path) -> Process:
             *arguments, cwd=place, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL
         )
     user = pwd.getpwnam("turnserver")  # Debian's package makes it
-    for path in (place, place / "turn.conf"):
-        os.chown(path, user.pw_uid, user.pw_gid)
+    _hand_over(place, user)
     return await asyncio.create_subprocess_exec(
         *arguments,
         cwd=place,
@@ -119,6 +147,11 @@ async def _start(place: Path) -> Process:
         group=user.pw_gid,
         extra_groups=[],
     )
+
+
+def _hand_over(place: Path, user: pwd.struct_passwd) -> None:
+    for path in (place, *place.rglob("*")):
+        os.chown(path, user.pw_uid, user.pw_gid)
 
 
 async def _stop(process: Process) -> None:

@@ -14,6 +14,7 @@ from qbcall.cli.call import call
 from qbcall.cli.demo import demo
 from qbcall.cli.devices import devices
 from qbcall.cli.devserver import devserver
+from qbcall.cli.doctor import doctor
 from qbcall.cli.exit_codes import ExitCode
 from qbcall.cli.output import Output
 from qbcall.cli.schema import schema
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (call, answer, bot, demo, devserver, devices, schema):
+for command in (call, answer, bot, demo, doctor, devserver, devices, schema):
     app.command()(command)
 config = typer.Typer(name="config", help="The configuration.", no_args_is_help=True)
 config.command("show")(show)

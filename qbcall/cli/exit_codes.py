@@ -55,6 +55,8 @@ class ExitCode(enum.IntEnum):
     """A device, file or program is missing or cannot be used."""
     NOT_SENT = 13
     """A typed signal was not sent, or nobody knows whether it was."""
+    WARNING = 14
+    """`doctor`: nothing failed, but something is worth a look."""
     TIMEOUT = 124
     """`--timeout` is over."""
     INTERRUPTED = 130

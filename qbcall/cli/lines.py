@@ -12,6 +12,7 @@ from pydantic import WithJsonSchema as JsonSchema
 from qbcall.cli.exit_codes import ExitCode, Outcome
 from qbcall.core import events as ev
 from qbcall.core.model import CallMedia, CallState, DeclineReason, EndReason, MediaKind, PeerState, StatsReport
+from qbcall.doctor.results import Status
 
 PeerStateName = Annotated[
     PeerState,
@@ -340,6 +341,30 @@ class DevServerLine(Line):
     """The bearer token that it shows."""
 
 
+class DoctorCheckLine(Line):
+    """What one check of `qbcall doctor` found."""
+
+    type: Literal["doctor.check"] = "doctor.check"
+    check: str
+    """Name of the check, e.g. `tls` or `turn-udp`; there may be several lines of one."""
+    subject: str
+    """What was checked, e.g. the URL of a server; empty: there is only one."""
+    status: Status
+    detail: str
+    """For people: what was found, what is wrong, why it was skipped."""
+    remedy: str
+    """For people: what to do about a warning or failure; empty: nothing."""
+    ms: float | None
+    """Milliseconds, where a time is what the check is about; of `clock`: how far this machine is ahead."""
+
+
+class DoctorSummaryLine(Line):
+    """How all checks of `qbcall doctor` went."""
+
+    type: Literal["doctor.summary"] = "doctor.summary"
+    counts: dict[Status, int]
+
+
 AnyLine = (
     HelloLine
     | ExitLine
@@ -372,6 +397,8 @@ AnyLine = (
     | DeviceLine
     | ConfigLine
     | DevServerLine
+    | DoctorCheckLine
+    | DoctorSummaryLine
 )
 
 LINES: dict[type[ev.Event], type[Line]] = {

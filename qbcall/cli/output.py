@@ -75,6 +75,10 @@ class Output:
         """Tell people."""
         self.people.print(_escaped(text))
 
+    def verdict(self, word: str, style: str, text: str) -> None:
+        """Tell people, with a coloured word before it."""
+        self.people.print(f"[{style}]{_escaped(word)}[/] {_escaped(text)}")
+
     @contextmanager
     def logging(self, level: str) -> Iterator[None]:
         """Log to standard error: qbcall from this level on, what it uses from `warning` on; slixmpp logs stanzas."""

@@ -71,7 +71,7 @@ class Place:
     async def start(self, name: str, *words: str, **environment: str) -> Program:
         """Start a command as this user."""
         address = f"{self.server.host}:{self.server.port}"
-        arguments = [*words, "--jid", f"{name}@localhost", "--plaintext", "--json"]
+        arguments = [*words, "--jid", f"{name}@localhost", "--json"]
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -87,6 +87,7 @@ class Place:
                 "QBCALL_PASSWORD": self.server.accounts[name],
                 "QBCALL_ICE__ADDRESSES": "127.0.0.1",
                 "QBCALL_SERVER": address,
+                "QBCALL_ACCOUNT__PLAINTEXT": "true",
                 "QBCALL_MEDIA__SOURCE": SMALL,
                 **environment,
             },
