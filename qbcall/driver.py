@@ -20,7 +20,10 @@ from qbcall.core.effects import (
 )
 from qbcall.core.engine import Engine
 from qbcall.core.events import CallStateChanged, Event, PeerStateChanged
-from qbcall.core.inputs import Arrived, Input
+from qbcall.core.inputs import Arrived, Confirmed, Input
+
+PROMPT = (Arrived, Confirmed)
+"""Facts that are taken in within the callback that tells them: the way of a signal there and back is short."""
 
 log = logging.getLogger("qbcall.driver")
 
@@ -41,6 +44,7 @@ class Driver:
         self._performing = False
         self._timer: asyncio.TimerHandle | None = None
         self._scheduled: asyncio.Handle | None = None
+        self._rearming: asyncio.Handle | None = None
 
     def connect(self, link: ChatLink, media: MediaEngine) -> None:
         """Set the outside; both were given `post`."""
@@ -50,7 +54,9 @@ class Driver:
     def post(self, what: Input) -> None:
         """A fact; taken in as soon as the present one is done. Never raises."""
         self._inbox.append(what)
-        if self._scheduled is None:
+        if isinstance(what, PROMPT) and not self._performing:
+            self._drain()
+        elif self._scheduled is None:
             self._scheduled = self._loop.call_soon(self._drain)
 
     def command(self, what: Input) -> None:
@@ -65,13 +71,15 @@ class Driver:
 
     def stop(self) -> None:
         """Wake the core no more."""
-        for handle in (self._timer, self._scheduled):
+        for handle in (self._timer, self._scheduled, self._rearming):
             if handle is not None:
                 handle.cancel()
         self._inbox.clear()
 
     def _drain(self) -> None:
-        self._scheduled = None
+        if self._scheduled is not None:
+            self._scheduled.cancel()
+            self._scheduled = None
         while self._inbox:
             self._step(self._inbox.popleft())
         self._rearm()
@@ -96,6 +104,12 @@ class Driver:
         self._rearm()
 
     def _rearm(self) -> None:
+        """See when the core wants to be woken: once for all that happens in one turn of the loop, after it."""
+        if self._rearming is None:
+            self._rearming = self._loop.call_soon(self._arm)
+
+    def _arm(self) -> None:
+        self._rearming = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

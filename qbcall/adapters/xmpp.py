@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
 from slixmpp import InvalidJID
-from slixmpp.xmlstream import tostring
 
 from qbcall.adapters.xmpp_acks import Session
 from qbcall.adapters.xmpp_delay import too_late
@@ -23,7 +22,7 @@ from qbcall.core.model import CallHead, Device, User
 from qbcall.core.signals import Message, Signal
 from qbcall.dialects import Dialect
 from qbcall.dialects.jid import bare_jid
-from qbcall.dialects.xml import CLIENT
+from qbcall.dialects.xml import write
 from qbcall.errors import AuthError, InvalidArgument, LinkDown, LinkError, Malformed
 
 __all__ = ["XmppLink", "XmppSettings"]
@@ -98,11 +97,11 @@ class XmppLink:
     def _texts(self, to: User, message: Element) -> Iterator[str]:
         """The stanzas of a message; to this account, one per other device: Prosody drops headlines to oneself."""
         if self._stream is None or to != self._settings.jid:
-            yield tostring(message, xmlns=CLIENT)
+            yield write(message)
             return
         for device in sorted(self._stream.others):
             message.set("to", device)
-            yield tostring(message, xmlns=CLIENT)
+            yield write(message)
 
     async def close(self) -> None:
         """Log out, wait for the end of the stream (2 s at most), and leave no task behind."""

@@ -19,6 +19,7 @@ from qbcall.adapters.xmpp_settings import XmppSettings
 from qbcall.errors import LinkDown
 
 SM = "urn:xmpp:sm:3"
+SM_ELEMENTS = tuple(f"{{{SM}}}{name}" for name in ("enabled", "resumed", "failed", "r", "a"))
 REQUEST = f"<r xmlns='{SM}'/>"
 """How many stanzas does the server have? (XEP-0198, section 4)"""
 ASK_BYTES = 4096
@@ -27,6 +28,8 @@ with Debian's limit of 10 kB/s, shows within the answer timeout that it is alive
 SLOWEST = 2500
 """Bytes per second that a server reads at least. Servers that limit users read slowly, and drop nothing; ejabberd's
 limit as delivered, 3000 bytes per second, is the lowest that is known."""
+ANSWER_DELAY = 0.05
+"""Seconds until a question of the server is answered, with those that came meanwhile: it keeps a little more."""
 RESUMED_PATIENCE = 2.0
 """Seconds until a server that resumed a session must have shown that it hears this side in it. Prosody 0.12 reads on
 where the old connection broke off: if that was within a stanza, all that follows is lost in it."""
@@ -88,6 +91,7 @@ class Acks:
         self._id: str | None = None
         self._soon: asyncio.Handle | None = None
         self._due: asyncio.TimerHandle | None = None
+        self._answer_due: asyncio.TimerHandle | None = None
 
     # -- what goes out and comes in ----------------------------------------------------------------------------------
 
@@ -105,21 +109,16 @@ class Acks:
         """A stanza came in, and is dealt with."""
         self._received += 1
 
-    def question(self) -> str:
-        """What is to be written behind the next stanza, in the same packet; empty: a question is open, or comes."""
-        return REQUEST if self._enabled and not self._questions and self._soon is None else ""
+    def wrote(self, size: int, ticket: int | None) -> None:
+        """A stanza of so many bytes, whose confirmation matters, was written.
 
-    def wrote(self, size: int, ticket: int | None, *, asked: bool = False) -> None:
-        """A stanza of so many bytes, whose confirmation matters, was written; `asked`: with a question behind it.
-
+        It is asked about after what follows at once, in a packet of its own: so a server hands the stanza over first.
         The rest of a burst is asked about when that is answered, or at its end.
         """
         if ticket is not None:
             self._tickets.append((self._sent, ticket))
         self._unasked_bytes += size
-        if asked:
-            self._asked()
-        elif self._unasked_bytes >= ASK_BYTES:
+        if self._unasked_bytes >= ASK_BYTES:
             self._ask()
         elif self._soon is None and not self._questions:
             self._soon = self._loop.call_soon(self._ask)
@@ -130,7 +129,7 @@ class Acks:
 
     def stop(self) -> None:
         """Ask no more."""
-        for handle in (self._soon, self._due):
+        for handle in (self._soon, self._due, self._answer_due):
             if handle is not None:
                 handle.cancel()
 
@@ -227,13 +226,19 @@ class Acks:
                 self._id = element.get("id") if element.get("resume") in ("true", "1") else None
             case "failed":
                 self._enabling = False
-            case "r" if self._enabled:
-                self._write(f"<a xmlns='{SM}' h='{self._received % 2**32}'/>")
+            case "r" if self._enabled and self._answer_due is None:
+                self._answer_due = self._loop.call_later(ANSWER_DELAY, self.answer)
             case "a" if self._enabled and (count := _count(element)) is not None:
                 if count > self._sent:
                     self._tell_broke(LinkDown(f"the server has {count} stanzas of {self._sent}"))
                 else:
                     self._has(count)
+
+    def answer(self) -> None:
+        """Tell the server how many stanzas came in."""
+        self._answer_due = None
+        if self._enabled:
+            self._write(f"<a xmlns='{SM}' h='{self._received % 2**32}'/>")
 
     def resume(self, session: Session) -> None:
         """Ask for a session of an earlier connection (XEP-0198, section 5)."""

@@ -7,15 +7,16 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from inspect import signature
 from xml.etree.ElementTree import Element, SubElement
 
 from slixmpp import JID, ClientXMPP, InvalidJID
 from slixmpp.exceptions import IqError, IqTimeout
-from slixmpp.stanza import Iq, Message, Presence, StreamFeatures
+from slixmpp.stanza import Iq, StreamFeatures
 from slixmpp.xmlstream import StanzaBase
 from slixmpp.xmlstream.xmlstream import NotConnectedError
 
-from qbcall.adapters.xmpp_acks import SM, Acks, Session
+from qbcall.adapters.xmpp_acks import SM, SM_ELEMENTS, Acks, Session
 from qbcall.adapters.xmpp_login import MAX_STANZA_BYTES, XmppLogin
 from qbcall.adapters.xmpp_roster import MAX_ROSTER_BYTES, Roster
 from qbcall.adapters.xmpp_services import TellServers, watch_services
@@ -27,6 +28,9 @@ from qbcall.errors import InsecureLink, LinkDown, LinkError
 
 log = logging.getLogger("qbcall.adapters.xmpp")
 
+if list(signature(ClientXMPP._spawn_event).parameters) != ["self", "xml"]:
+    raise ImportError("slixmpp hands stanzas on otherwise than in slixmpp 1.17: no message would be heard")
+
 PING_TIMEOUT = 5.0
 """Seconds that the answer to a ping may take, if not told otherwise."""
 LEAVE_TIMEOUT = 2.0
@@ -35,7 +39,7 @@ MAX_OWN_DEVICES = 20
 """More devices of one user are not told what this one does."""
 PING = "{urn:xmpp:ping}ping"
 """XEP-0199."""
-STANZAS = {f"{{{CLIENT}}}{name}" for name in ("message", "presence", "iq")}
+STANZAS = MESSAGE, PRESENCE, _ = tuple(f"{{{CLIENT}}}{name}" for name in ("message", "presence", "iq"))
 """What is counted by XEP-0198."""
 
 
@@ -77,6 +81,11 @@ class XmppStream(XmppLogin):
         self._tell_services = services
         self._tell_up = up
         self._tell_heard = heard
+        self._takers: dict[str, Callable[[Element], None]] = {
+            MESSAGE: self._hear,
+            PRESENCE: self._note,
+            **dict.fromkeys(SM_ELEMENTS, self._manage),
+        }
         self.whitespace_keepalive = False
         self.auto_authorize = None
         # It answers the push of a stranger with an error that slixmpp 1.17 cannot write.
@@ -87,13 +96,12 @@ class XmppStream(XmppLogin):
     # -- from outside ------------------------------------------------------------------------------------------------
 
     def write(self, stanza: str, ticket: int | None = None) -> None:
-        """Write one stanza, and ask the server for an answer; nothing if the connection just ended.
+        """Write one stanza, and see that the server is asked about it; nothing if the connection just ended.
 
         With a ticket, `confirmed` is told once the server has it and all before it.
         """
-        question = self._acks.question()
-        if self._write(stanza + question):
-            self._acks.wrote(len(stanza), ticket, asked=bool(question))
+        if self._write(stanza):
+            self._acks.wrote(len(stanza), ticket)
 
     def skip(self, ticket: int | None) -> None:
         """Write nothing, and tell the ticket as if it was something."""
@@ -129,6 +137,7 @@ class XmppStream(XmppLogin):
         was_over, self._over = self._over, True
         self._acks.stop()
         if self.is_connected() and self._is_up and not was_over:
+            self._acks.answer()
             await ClientXMPP.disconnect(self, LEAVE_TIMEOUT)
         await self._clean_up()
 
@@ -170,18 +179,22 @@ class XmppStream(XmppLogin):
             self._acks.entered()
         return super().incoming_filter(xml)
 
+    def _spawn_event(self, xml: Element) -> None:
+        """Called by slixmpp for each whole stanza.
+
+        It would make an object of each and ask all its handlers, which takes longer than all that is done here.
+        """
+        take = self._takers.get(xml.tag)
+        if take is None:
+            super()._spawn_event(xml)
+            return
+        self.incoming_filter(xml)
+        if not self._over:
+            take(xml)
+
     def _take(self, stanza: StanzaBase) -> StanzaBase | None:
-        """Decide about every stanza before slixmpp's own rooms see it; None: they do not."""
+        """Decide about what slixmpp's own rooms are to see; None: they do not."""
         taken = super()._take(stanza)
-        if taken is not None and taken.xml.tag.startswith(f"{{{SM}}}"):
-            self._manage(taken.xml)
-            return None
-        if isinstance(taken, Message):
-            self._hear(taken.xml)
-            return None
-        if isinstance(taken, Presence):
-            self._note(taken.xml)
-            return None
         return None if isinstance(taken, Iq) and self._is_ours(taken.xml) else taken
 
     def _hear(self, message: Element) -> None:

@@ -292,7 +292,7 @@ class Mailbox:
     def _acknowledge(self, user: User, *, again: bool = False) -> None:
         other = self._other(user)
         other.acknowledged = other.told
-        self.room.transmit(user, Receipt(call=self.room.call, seq=other.told, again=again))
+        self.room.transmit(user, Receipt(call=self.room.call, seq=other.told, again=again, brief=other.receipts))
 
     def _settle(self) -> None:
         """See whether there is anything to wait for."""

@@ -89,7 +89,8 @@ class Correspondent:
     def next(self, call: CallId, what: SendMessage) -> Message:
         """The next message to them."""
         self._last += 1
-        message = Message(call=call, type=what.type, data=what.data, id=what.id, seq=self._last, ack=what.ack)
+        told = {"type": what.type, "data": what.data, "id": what.id}
+        message = Message(call=call, seq=self._last, ack=what.ack, brief=self.receipts, **told)
         self.unread.append(message)
         return message
 

@@ -115,6 +115,8 @@ class Message:
     """1, 2, 3, ... from one participant to another within a call; None: of a client that does not count."""
     ack: bool = False
     """The sender waits for the receipt: it is not to be delayed."""
+    brief: bool = False
+    """Of what is sent: the addressee's client needs nothing that the call's id tells. Not seen by who gets it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +128,8 @@ class Receipt:
     """0: none yet."""
     again: bool = False
     """What comes after it may be lost, and should be sent again: the server has forgotten the reader's session."""
+    brief: bool = False
+    """As of messages."""
 
 
 Signal = Message | Receipt | Invite | Accept | Decline | End | Candidates | Update | RestartOffer | RestartAnswer

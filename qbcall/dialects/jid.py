@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from qbcall.core.model import User
 from qbcall.errors import InvalidArgument
 
@@ -17,6 +19,7 @@ SHOWN = 80
 """Characters of a wrong JID that a message quotes: it may have come from afar."""
 
 
+@lru_cache(maxsize=1024)
 def bare_jid(text: str) -> User:
     """The user with this bare JID, in lower case.
 

@@ -29,7 +29,7 @@ from qbcall.dialects.jid import bare_jid
 from qbcall.dialects.quickblox_info import decline_reason, read_info, write_info
 from qbcall.dialects.quickblox_message import read_update
 from qbcall.dialects.quickblox_participant import read_participant_data, read_receipts, write_participant
-from qbcall.dialects.xml import CLIENT, add, child, child_text, children, local_name, utf8_size
+from qbcall.dialects.xml import CLIENT, Fields, add, children, local_name, utf8_size
 from qbcall.errors import InvalidArgument, Malformed
 
 MODULE = "WebRTCVideoChat"
@@ -137,14 +137,14 @@ class QuickBlox:
         params = _params(message)
         if params is None:
             return None
-        kind = child_text(params, "signalType").strip()
+        kind = params.text("signalType").strip()
         read = self._invite if kind == "call" else _READERS.get(kind)
         if read is None:
             return None
         signal = read(CallId(_id_field(params, "sessionID")), params)
         return read_update(signal, message.get("id", "")) if isinstance(signal, Update) else signal
 
-    def _invite(self, call: CallId, params: Element) -> Invite:
+    def _invite(self, call: CallId, params: Fields) -> Invite:
         return Invite(
             head=self._head(call, params),
             offer=_description(params),
@@ -153,12 +153,12 @@ class QuickBlox:
             receipts=read_receipts(params),
         )
 
-    def _head(self, call: CallId, params: Element) -> CallHead:
-        media = _MEDIA.get(child_text(params, "callType").strip())
+    def _head(self, call: CallId, params: Fields) -> CallHead:
+        media = _MEDIA.get(params.text("callType").strip())
         if media is None:
-            raise Malformed(f"callType: 1 or 2, not {child_text(params, 'callType')[:40]!r}")
-        caller = self._read_user("callerID", child_text(params, "callerID"))
-        listed = child(params, "opponentsIDs")
+            raise Malformed(f"callType: 1 or 2, not {params.text('callType')[:40]!r}")
+        caller = self._read_user("callerID", params.text("callerID"))
+        listed = params.get("opponentsIDs")
         opponents = [] if listed is None else [item.text or "" for item in children(listed, "opponentID")]
         if len(opponents) > MAX_OPPONENTS:
             raise Malformed(f"opponentsIDs: {len(opponents)} users, at most {MAX_OPPONENTS}")
@@ -171,9 +171,10 @@ class QuickBlox:
     # -- writing -----------------------------------------------------------------------------------------------------
 
     def encode(self, to: User, head: CallHead, signal: Signal) -> Element:
-        """The message, with all common fields in it, and without white space between elements: some clients choke.
+        """The message, with all common fields in it unless it is brief.
 
-        Lines of an SDP end in a line feed, which is what arrives in any case (XML 1.0, section 2.11).
+        There is no white space between elements: some clients choke. Lines of an SDP end in a line feed, which is
+        what arrives in any case (XML 1.0, section 2.11).
 
         Raises:
             InvalidArgument: an info, message or participant's data that its check refuses, no callees, or no
@@ -187,6 +188,13 @@ class QuickBlox:
         add(params, "moduleIdentifier", MODULE)
         add(params, "signalType", SIGNAL_TYPES[type(signal)])
         add(params, "sessionID", head.call)
+        if not isinstance(signal, (Message, Receipt)) or not signal.brief:
+            self._write_common(params, head, signal)
+        # Last, so that a key named like a field is not taken for the field.
+        write_info(params, signal)
+        return message
+
+    def _write_common(self, params: Element, head: CallHead, signal: Signal) -> None:
         add(params, "callType", CALL_TYPES[head.media])
         _write_body(params, signal)
         add(params, "platform", PLATFORM)
@@ -194,23 +202,19 @@ class QuickBlox:
         opponents = add(params, "opponentsIDs")
         for user in head.callees:
             add(opponents, "opponentID", self._write_user(user))
-        # Last, so that a key named like a field is not taken for the field.
-        write_info(params, signal)
-        return message
 
 
-def _params(message: Element) -> Element | None:
+def _params(message: Element) -> Fields | None:
     """The fields of a call signal; None: the message is no call signal."""
     if local_name(message) != "message" or message.get("type") != "headline":
         return None
-    params = child(message, "extraParams")
-    if params is None or child_text(params, "moduleIdentifier").strip() != MODULE:
-        return None
-    return params
+    found = next(children(message, "extraParams"), None)
+    params = None if found is None else Fields(found)
+    return params if params is not None and params.text("moduleIdentifier").strip() == MODULE else None
 
 
-def _id_field(parent: Element, name: str) -> str:
-    text = child_text(parent, name)
+def _id_field(fields: Fields, name: str) -> str:
+    text = fields.text(name)
     if not text.strip():
         raise Malformed(f"{name}: missing")
     if len(text) > MAX_ID_LENGTH:
@@ -218,8 +222,8 @@ def _id_field(parent: Element, name: str) -> str:
     return text
 
 
-def _description(parent: Element) -> Description:
-    sdp = child_text(parent, "sdp")
+def _description(fields: Fields) -> Description:
+    sdp = fields.text("sdp")
     if not sdp.strip():
         raise Malformed("sdp: missing")
     size = utf8_size(sdp)
@@ -228,7 +232,7 @@ def _description(parent: Element) -> Description:
     return Description(sdp)
 
 
-def _accept(call: CallId, params: Element) -> Accept:
+def _accept(call: CallId, params: Fields) -> Accept:
     return Accept(
         call=call,
         answer=_description(params),
@@ -238,49 +242,50 @@ def _accept(call: CallId, params: Element) -> Accept:
     )
 
 
-def _decline(call: CallId, params: Element) -> Decline:
-    if child_text(params, "sdp"):
+def _decline(call: CallId, params: Fields) -> Decline:
+    if params.text("sdp"):
         # The automatic reject of the JavaScript SDK sends the caller's own fields back, userInfo among them.
         return Decline(call=call, reason=DeclineReason.BUSY)
     info = read_info(params)
     return Decline(call=call, reason=decline_reason(info), info=info)
 
 
-def _end(call: CallId, params: Element) -> End:
+def _end(call: CallId, params: Fields) -> End:
     return End(call=call, info=read_info(params))
 
 
-def _candidates(call: CallId, params: Element) -> Candidates:
-    listed = child(params, "iceCandidates")
-    items = [] if listed is None else list(children(listed, "iceCandidate"))
+def _candidates(call: CallId, params: Fields) -> Candidates:
+    listed = params.get("iceCandidates")
+    items = [] if listed is None else [Fields(item) for item in children(listed, "iceCandidate")]
     if len(items) > MAX_CANDIDATES:
         raise Malformed(f"iceCandidates: {len(items)} candidates, at most {MAX_CANDIDATES}")
     # An empty text is W3C WebRTC's end of candidates; nothing waits for it.
-    found = tuple(_candidate(item) for item in items if child_text(item, "candidate").strip())
+    found = tuple(_candidate(item) for item in items if item.text("candidate").strip())
     if not found:
         raise Malformed("iceCandidates: no candidate")
     return Candidates(call=call, candidates=found)
 
 
-def _candidate(item: Element) -> Candidate:
-    text = child_text(item, "candidate").strip().removeprefix("a=")
+def _candidate(item: Fields) -> Candidate:
+    text = item.text("candidate").strip().removeprefix("a=")
     if utf8_size(text) > MAX_CANDIDATE_BYTES:
         raise Malformed(f"candidate: {utf8_size(text)} bytes, at most {MAX_CANDIDATE_BYTES}")
-    mid = _id_field(item, "sdpMid") if child_text(item, "sdpMid") else None
-    line = child_text(item, "sdpMLineIndex").strip()
+    mid = _id_field(item, "sdpMid") if item.text("sdpMid") else None
+    line = item.text("sdpMLineIndex").strip()
     if line and not re.fullmatch(f"[0-9]{{1,{MAX_LINE_DIGITS}}}", line):
         raise Malformed(f"sdpMLineIndex: a whole number, not {line[:40]!r}")
     return Candidate(candidate=text, mid=mid, line=int(line) if line else None)
 
 
-def _update(call: CallId, params: Element) -> Signal:
-    if child_text(params, "reason").strip() != "reconnect":
+def _update(call: CallId, params: Fields) -> Signal:
+    if params.text("reason").strip() != "reconnect":
         return Update(call=call, info=read_info(params))
-    description = child(params, "sessionDescription")
-    if description is None:
+    found = params.get("sessionDescription")
+    if found is None:
         raise Malformed("sessionDescription: missing")
+    description = Fields(found)
     offer_id = _id_field(description, "offerId")
-    match child_text(description, "type").strip():
+    match description.text("type").strip():
         case "offer":
             return RestartOffer(call=call, offer_id=offer_id, offer=_description(description))
         case "answer":
@@ -289,7 +294,7 @@ def _update(call: CallId, params: Element) -> Signal:
             raise Malformed(f"sessionDescription: the type is offer or answer, not {other[:40]!r}")
 
 
-_READERS: dict[str, Callable[[CallId, Element], Signal]] = {
+_READERS: dict[str, Callable[[CallId, Fields], Signal]] = {
     "accept": _accept,
     "reject": _decline,
     "hangUp": _end,

@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 from qbcall.core.model import DeclineReason, Info
 from qbcall.core.signals import Accept, Decline, End, Invite, Message, Receipt, Signal, Update
 from qbcall.dialects.quickblox_message import message_info, receipt_info
-from qbcall.dialects.xml import add, check_info, child, local_name, utf8_size
+from qbcall.dialects.xml import Fields, add, check_info, local_name, utf8_size
 from qbcall.errors import Malformed
 
 MAX_INFO_KEYS = 64
@@ -23,13 +23,13 @@ DECLINE_MARKS = (
 """How clients say in `userInfo` why they reject: QuickBlox's iOS sample, then ConnectyCube's "Signaling v1.0"."""
 
 
-def read_info(params: Element) -> dict[str, str]:
+def read_info(params: Fields) -> dict[str, str]:
     """What the application said; a nested value becomes the text of a JSON object.
 
     Raises:
         Malformed: there is too much of it.
     """
-    found = child(params, "userInfo")
+    found = params.get("userInfo")
     if found is None:
         return {}
     inner = list(found.iter())[1:]

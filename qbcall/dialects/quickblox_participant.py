@@ -8,25 +8,25 @@ from __future__ import annotations
 from xml.etree.ElementTree import Element
 
 from qbcall.dialects.message_text import MAX_PARTICIPANT_DATA, check_participant_data
-from qbcall.dialects.xml import add, child_text
+from qbcall.dialects.xml import Fields, add
 from qbcall.errors import Malformed
 
 
-def read_participant_data(params: Element) -> str:
+def read_participant_data(params: Fields) -> str:
     """What the participant says about itself, or empty.
 
     Raises:
         Malformed: it is too long.
     """
-    data = child_text(params, "participantData")
+    data = params.text("participantData")
     if len(data) > MAX_PARTICIPANT_DATA:
         raise Malformed(f"participantData: {len(data)} characters, at most {MAX_PARTICIPANT_DATA}")
     return data
 
 
-def read_receipts(params: Element) -> bool:
+def read_receipts(params: Fields) -> bool:
     """Whether the participant acknowledges messages."""
-    return child_text(params, "receipts").strip() == "1"
+    return params.text("receipts").strip() == "1"
 
 
 def write_participant(params: Element, data: str, receipts: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from xml.etree.ElementTree import Element, ParseError, SubElement, fromstring
+from xml.sax.saxutils import escape, quoteattr
 
 from qbcall.core.model import Info
 from qbcall.errors import InvalidArgument
@@ -25,6 +26,8 @@ RESERVED = dict.fromkeys((*MESSAGE_KEYS, RECEIPT_KEY), "such an update for a sig
 }
 """Keys that no info may have, and what receivers would take it for."""
 
+_OURS = f"{{{CLIENT}}}"
+_TO_ESCAPE = re.compile("[&<>]")
 _NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Everything but `Char` of XML 1.0, section 2.2."""
 
@@ -39,15 +42,16 @@ def children(element: Element, name: str) -> Iterator[Element]:
     return (child for child in element if local_name(child) == name)
 
 
-def child(element: Element, name: str) -> Element | None:
-    """The first child of this name, whatever its namespace."""
-    return next(children(element, name), None)
+class Fields(dict[str, Element]):
+    """The children of an element by their names, whatever their namespaces; of those with one name the first."""
 
+    def __init__(self, parent: Element) -> None:
+        super().__init__((local_name(child), child) for child in reversed(parent))
 
-def child_text(element: Element, name: str) -> str:
-    """The text of the first child of this name; empty where there is none."""
-    found = child(element, name)
-    return (found.text or "") if found is not None else ""
+    def text(self, name: str) -> str:
+        """The text of the child of this name; empty where there is none."""
+        found = self.get(name)
+        return "" if found is None else found.text or ""
 
 
 def add(parent: Element, name: str, text: str | None = None) -> Element:
@@ -55,6 +59,25 @@ def add(parent: Element, name: str, text: str | None = None) -> Element:
     element = SubElement(parent, f"{{{CLIENT}}}{name}")
     element.text = text
     return element
+
+
+def write(element: Element) -> str:
+    """A client stanza as it is sent. All of it must be in that namespace, as `add` makes it."""
+    parts: list[str] = []
+    _write(element, parts)
+    return "".join(parts)
+
+
+def _write(element: Element, parts: list[str]) -> None:
+    name = element.tag.removeprefix(_OURS)
+    parts.append(f"<{name}")
+    for key, value in element.items():
+        parts.append(f" {key}={quoteattr(value)}")
+    text = element.text or ""
+    parts.append(f">{escape(text) if _TO_ESCAPE.search(text) else text}")
+    for child in element:
+        _write(child, parts)
+    parts.append(f"</{name}>")
 
 
 def utf8_size(text: str) -> int:

@@ -10,7 +10,7 @@ from xml.etree.ElementTree import fromstring
 
 import pytest
 
-from qbcall.adapters.xmpp_acks import ASK_BYTES, REQUEST, SM, Acks, Session
+from qbcall.adapters.xmpp_acks import ASK_BYTES, SM, Acks, Session
 from qbcall.adapters.xmpp_settings import XmppSettings
 
 QUICK = XmppSettings(jid="ann@localhost", password="x", answer_timeout=0.05, idle_interval=0.05)
@@ -23,6 +23,7 @@ class Wire:
 
     def __init__(self, settings: XmppSettings = SLOW) -> None:
         self.written: list[str] = []
+        self.grew = asyncio.Event()
         self.confirmed: list[int] = []
         self.broke: list[str] = []
         self.dead: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -36,6 +37,7 @@ class Wire:
 
     def write(self, text: str) -> None:
         self.written.append(text)
+        self.grew.set()
         self.acks.left(text)
 
     def send(self, ticket: int | None, text: str = STANZA) -> None:
@@ -53,6 +55,16 @@ class Wire:
     def questions(self) -> list[str]:
         return [text for text in self.written if text.startswith("<r ") or "urn:xmpp:ping" in text]
 
+    def answers(self) -> list[str]:
+        return [text for text in self.written if text.startswith("<a ")]
+
+    async def answered(self) -> None:
+        """Until one more answer was written."""
+        count = len(self.answers())
+        while len(self.answers()) == count:
+            self.grew.clear()
+            await self.grew.wait()
+
     def pong(self, question: str, kind: str = "result") -> bool:
         found = re.search("id='([^']*)'", question)
         assert found
@@ -61,30 +73,6 @@ class Wire:
 
 def run(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(scenario())
-
-
-def test_question_goes_with_the_stanza_where_none_is_open() -> None:
-    """One packet in place of two: the answer comes sooner."""
-
-    async def scenario() -> None:
-        wire = Wire()
-        assert wire.acks.question() == "", "pings are asked by themselves"
-        wire.enable()
-        for ticket in (1, 2, 3):
-            question = wire.acks.question()
-            assert question == ("" if ticket > 1 else REQUEST), "one at a time"
-            wire.write(STANZA + question)
-            wire.acks.wrote(len(STANZA), ticket, asked=bool(question))
-        await asyncio.sleep(0)
-        assert wire.questions() == []
-        wire.take("<a h='1'/>")
-        assert wire.confirmed == [1]
-        assert wire.questions() == [REQUEST], "about the rest"
-        wire.take("<a h='3'/>")
-        assert wire.confirmed == [1, 3]
-        assert wire.acks.question() == REQUEST
-
-    run(scenario)
 
 
 def test_burst_is_asked_about_once_and_confirmed_at_once() -> None:
@@ -126,8 +114,28 @@ def test_stream_management_asks_and_answers_with_counts() -> None:
         assert wire.confirmed == [1, 2]
         for _ in range(3):
             wire.acks.entered()
+            wire.take("<r/>")
+        assert wire.answers() == [], "one for those that come within a moment"
+        await wire.answered()
+        assert wire.answers() == [f"<a xmlns='{SM}' h='3'/>"]
         wire.take("<r/>")
-        assert wire.written[-1] == f"<a xmlns='{SM}' h='3'/>"
+        await wire.answered()
+        assert wire.answers() == [f"<a xmlns='{SM}' h='3'/>"] * 2
+        wire.take("<r/>")
+        wire.acks.stop()
+        wire.written.clear()
+        wire.acks.answer()
+        assert wire.answers() == [f"<a xmlns='{SM}' h='3'/>"], "before it logs out"
+
+    run(scenario)
+
+
+def test_server_without_stream_management_is_answered_nothing() -> None:
+    async def scenario() -> None:
+        wire = Wire()
+        wire.take("<r/>")
+        wire.acks.answer()
+        assert wire.written == []
         wire.acks.stop()
 
     run(scenario)
@@ -272,7 +280,8 @@ def test_resumed_session_counts_on_and_tells_what_the_server_had() -> None:
         assert wire.confirmed == [6, 7]
         wire.acks.entered()
         wire.take("<r/>")
-        assert wire.written[-1] == f"<a xmlns='{SM}' h='3'/>"
+        await wire.answered()
+        assert wire.answers() == [f"<a xmlns='{SM}' h='3'/>"]
         wire.acks.stop()
         again = wire.acks.session("ann@localhost/x")
         assert again

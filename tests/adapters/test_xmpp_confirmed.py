@@ -68,3 +68,18 @@ def test_what_cannot_be_written_is_confirmed_after_what_was_before_it(
 
     with caplog.at_level(logging.CRITICAL, "qbcall"):
         run(scenario)
+
+
+def test_who_logs_out_has_what_they_heard(stream_management: bool) -> None:
+    """Otherwise the server would tell the sender of the last signals that they were not delivered."""
+
+    async def scenario() -> None:
+        async with DevServer() as server, online(settings(server)) as (ann, _, _):
+            async with online(settings(server, "bob", stream_management=stream_management)) as (bob, heard, _):
+                ann.send(BOB, HEAD, END)
+                await heard.next(Arrived)
+                await bob.close()
+            await ann.round_trip()
+            assert ann.ignored == {}
+
+    run(scenario)

@@ -8,9 +8,9 @@ from random import Random
 import pytest
 
 from qbcall.core import events as ev
-from qbcall.core.inputs import FromServer, GoOnline, WithdrawMessage
+from qbcall.core.inputs import FromServer, GoOnline, SendMessage, WithdrawMessage
 from qbcall.core.mailbox import MOST_WAITING, RECEIPT_DELAY, RECEIPT_EVERY
-from qbcall.core.mailroom import WINDOW
+from qbcall.core.mailroom import WINDOW, Correspondent
 from qbcall.core.model import CallId
 from qbcall.core.policy import Policy
 from qbcall.core.signals import Message, Receipt, Update
@@ -51,6 +51,19 @@ def test_signal_to_oneself_is_told_once() -> None:
     world.run(1.0)
     assert world["A"].heard("A") == ["note"]
     assert world["B"].heard("A") == []
+
+
+@pytest.mark.parametrize("receipts", [False, True])
+def test_only_who_acknowledges_is_written_to_in_brief(receipts: bool) -> None:
+    """Other clients may read the fields that all signals of QuickBlox have."""
+    other = Correspondent(receipts=receipts)
+    what = SendMessage(call=CallId("c"), id="1", type="t", data="d", to=None, wait_for_link=True, ttl=None, ack=False)
+    assert other.next(CallId("c"), what).brief is receipts
+    world = connected()
+    world["A"].say("hi", ack=True)
+    world.run(1.0)
+    letters = [one for name in "AB" for _, _, one in world[name].sent if isinstance(one, (Message, Receipt))]
+    assert [one.brief for one in letters] == [True, True]
 
 
 @pytest.mark.parametrize("who", ["X", "C"])

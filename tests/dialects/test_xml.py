@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from typing import cast
-from xml.etree.ElementTree import Element, fromstring
+from xml.etree.ElementTree import Element
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from slixmpp.xmlstream.tostring import tostring
 
 from qbcall.core.model import Info
-from qbcall.dialects.xml import CLIENT, MAX_INFO_BYTES, MAX_INFO_KEYS, add, check_info, child_text
+from qbcall.dialects.xml import CLIENT, MAX_INFO_BYTES, MAX_INFO_KEYS, Fields, add, check_info
 from qbcall.errors import InvalidArgument
+from tests.dialects.transcripts import over_the_wire
 
 
 @pytest.mark.parametrize("info", [[("a", "b")], {"a": 1}, {"a": None}, {"a": b"b"}, {1: "b"}, {"a": {"b": "c"}}])
@@ -85,6 +85,6 @@ def test_whatever_is_not_refused_arrives_as_it_is(info: dict[str, str]) -> None:
     parent = Element(f"{{{CLIENT}}}userInfo")
     for key, value in info.items():
         add(parent, key, value)
-    arrived = fromstring(tostring(parent))
-    assert {key: child_text(arrived, key) for key in info} == info
+    arrived = over_the_wire(parent)
+    assert {key: Fields(arrived).text(key) for key in info} == info
     assert len(arrived) == len(info)

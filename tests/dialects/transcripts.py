@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree.ElementTree import Element, fromstring
 
-from slixmpp.xmlstream.tostring import tostring
+from qbcall.dialects.xml import CLIENT, write
 
 FOLDER = Path(__file__).parent.parent / "vectors" / "quickblox"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.jsonl"))
@@ -36,8 +36,8 @@ def lines(name: str) -> Iterator[Line]:
 
 
 def over_the_wire(message: Element) -> Element:
-    """What a receiver reads after slixmpp has written the element."""
-    return fromstring(tostring(message))
+    """What a receiver reads of the element in a stream (RFC 6120, section 4.8.2)."""
+    return fromstring(f"<stream xmlns='{CLIENT}'>{write(message)}</stream>")[0]
 
 
 def fields(message: Element) -> dict[str, object]:
