@@ -1,0 +1,197 @@
+"""What is sent is encoded once, however many peers there are, and each of them is served on its own."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+
+import pytest
+from aiortc.codecs.base import Encoder
+from aiortc.codecs.opus import OpusEncoder
+from aiortc.codecs.vpx import Vp8Encoder
+from av.frame import Frame as AnyFrame
+
+from qbcall.core.inputs import IceConnected
+from qbcall.core.model import MediaKind
+from qbcall.media.frames import Source, VideoFormat
+from qbcall.media.outgoing import Local
+from tests.adapters.rtc_room import BOTH, CALL, Colour, Endpoint, colour, is_near, join, pitch, run
+from tests.adapters.test_rtc_sources import GREEN, RED, SolidSource
+
+AUDIO, VIDEO = MediaKind.AUDIO, MediaKind.VIDEO
+BLACK = (0, 0, 0)
+NAMES = ("b", "c", "d")
+
+
+class Work:
+    """Counts what real encoders do."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.calls: dict[type[Encoder], int] = {Vp8Encoder: 0, OpusEncoder: 0}
+        """Frames that each kind of encoder was given."""
+        self.complete = 0
+        """Pictures that had to be complete."""
+        for encoder in self.calls:
+            patch.setattr(encoder, "encode", self._counted(encoder, encoder.encode))
+
+    def _counted(
+        self, encoder: type[Encoder], encode: Callable[..., tuple[list[bytes], int]]
+    ) -> Callable[..., object]:
+        def count(this: object, frame: AnyFrame, force_keyframe: bool = False) -> tuple[list[bytes], int]:
+            self.calls[encoder] += 1
+            self.complete += force_keyframe
+            return encode(this, frame, force_keyframe)
+
+        return count
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> Work:
+    return Work(monkeypatch)
+
+
+def play(scene: Callable[[Endpoint, list[Endpoint]], Awaitable[None]], *, joined: int = 3) -> None:
+    """Play it with one who sends and three who only receive, of whom so many are connected."""
+
+    async def mesh() -> None:
+        async with AsyncExitStack() as stack:
+            a = await stack.enter_async_context(Endpoint("a", colour=RED, pitch=500))
+            peers = [await stack.enter_async_context(Endpoint(name, sends=())) for name in NAMES]
+            for peer in peers[:joined]:
+                await join(a, peer)
+            await scene(a, peers)
+
+    run(mesh)
+
+
+async def sees(peer: Endpoint, sender: Endpoint, wanted: Colour) -> None:
+    """Wait until its pictures have this colour."""
+    while not is_near(colour(await peer.frame(sender, VIDEO)), wanted):
+        pass
+
+
+def test_three_peers_cost_one_encoder_of_each_kind(work: Work) -> None:
+    """Each frame of the source is encoded once; all peers see and hear it."""
+
+    async def scene(a: Endpoint, peers: list[Endpoint]) -> None:
+        assert a.local.video is not None
+        assert a.local.audio is not None
+        for peer in peers:
+            await sees(peer, a, RED)
+        before = dict(work.calls)
+        counts = {(peer, kind): len(peer.frames[a.user, kind]) for peer in peers for kind in BOTH}
+        for kind in BOTH:
+            await asyncio.gather(*(peer.frame(a, kind, more=40) for peer in peers))
+        for encoder, kind in ((Vp8Encoder, VIDEO), (OpusEncoder, AUDIO)):
+            got = [len(peer.frames[a.user, kind]) - counts[peer, kind] for peer in peers]
+            encoded = work.calls[encoder] - before[encoder]
+            assert min(got) >= 40
+            assert max(got) - 10 <= encoded <= max(got) + 10  # some were under way before and after
+        assert len(a.local.video.feeds) == len(a.local.audio.feeds) == 1
+        for peer in peers:
+            assert is_near(colour(peer.frames[a.user, VIDEO][-1]), RED)
+            assert abs(pitch(peer.frames[a.user, AUDIO][-1]) - 500) <= 50
+
+    play(scene)
+
+
+def test_peer_that_joins_late_sees_a_picture_at_once(work: Work) -> None:
+    """Within 100 ms of being connected, and the others get no more complete pictures than they need."""
+
+    async def scene(a: Endpoint, peers: list[Endpoint]) -> None:
+        b, c, d = peers
+        await b.frame(a, VIDEO, more=30)
+        waited = []
+        for late in (c, d):  # d within 300 ms of the complete picture that c was sent
+            started = asyncio.create_task(join(a, late))
+            await late.until(IceConnected, a)
+            connected = asyncio.get_running_loop().time()
+            assert is_near(colour(await late.frame(a, VIDEO)), RED)
+            waited.append(asyncio.get_running_loop().time() - connected)
+            await started
+        assert max(waited) < 0.1, waited
+        assert work.complete <= 3
+
+    play(scene, joined=1)
+
+
+def test_peer_that_leaves_takes_nothing_from_the_others(work: Work) -> None:
+    """QB: each connection ends on its own; aiortc would stop the track of all."""
+
+    async def scene(a: Endpoint, peers: list[Endpoint]) -> None:
+        assert a.local.video is not None
+        b, c, d = peers
+        await asyncio.gather(*(peer.frame(a, VIDEO, more=5) for peer in peers))
+        a.leave(b)
+        await b.media.close()
+        await asyncio.gather(*(peer.frame(a, kind, more=20) for peer in (c, d) for kind in BOTH))
+        assert [feed.closed for feed in a.local.feeds] == [False, False]
+        a.leave(c)
+        a.leave(d)
+        await a.media.close()
+        assert [feed.closed for feed in a.local.feeds] == [True, True]
+
+    play(scene)
+
+
+def test_muted_and_replaced_source_goes_on_for_all() -> None:
+    async def scene(a: Endpoint, peers: list[Endpoint]) -> None:
+        local = Local.of(Source(video=SolidSource(RED)), VideoFormat(width=128, height=96, fps=20))
+        a.media.provide(CALL, local, lambda *_: None)
+        for peer in peers:
+            await join(a, peer)
+
+        async def all_see(wanted: Colour) -> None:
+            await asyncio.gather(*(sees(peer, a, wanted) for peer in peers))
+
+        await all_see(RED)
+        local.mute(VIDEO, True)
+        await all_see(BLACK)
+        local.mute(VIDEO, False)
+        await all_see(RED)
+        local.replace(Source(video=SolidSource(GREEN)))
+        await all_see(GREEN)
+        for peer in peers:
+            stamps = [frame.pts or 0 for frame in peer.frames[a.user, VIDEO]]
+            assert all(earlier < later for earlier, later in itertools.pairwise(stamps))
+        await local.close()
+
+    play(scene, joined=0)
+
+
+def test_source_that_breaks_ends_for_all_and_a_new_peer_tries_again() -> None:
+    async def scene(a: Endpoint, peers: list[Endpoint]) -> None:
+        assert a.local.video is not None
+        b, c, d = peers
+        await asyncio.gather(*(peer.frame(a, VIDEO, more=5) for peer in (b, c)))
+        a.local.video.broken = True
+        await asyncio.gather(*(peer.frame(a, AUDIO, more=20) for peer in (b, c)))  # the sound goes on
+        assert a.local.video.feeds[0].closed
+        a.local.video.broken = False
+        await join(a, d)
+        await sees(d, a, RED)
+
+    play(scene, joined=2)
+
+
+def test_frame_that_cannot_be_encoded_is_told_once_and_left_out(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    encode, count = Vp8Encoder.encode, itertools.count()
+
+    def break_sometimes(this: Vp8Encoder, frame: AnyFrame, force_keyframe: bool = False) -> tuple[list[bytes], int]:
+        if next(count) in (10, 20):
+            raise ValueError("a bad frame")
+        return encode(this, frame, force_keyframe)
+
+    monkeypatch.setattr(Vp8Encoder, "encode", break_sometimes)
+
+    async def scene(a: Endpoint, peers: list[Endpoint]) -> None:
+        await asyncio.gather(*(peer.frame(a, VIDEO, more=40) for peer in peers))
+
+    with caplog.at_level(logging.ERROR):
+        play(scene)
+    assert [record.message for record in caplog.records] == ["a frame could not be encoded (told once)"]
