@@ -16,11 +16,12 @@ from aiortc.codecs.base import Encoder
 from aiortc.codecs.h264 import H264Encoder
 from aiortc.codecs.opus import OpusEncoder
 from aiortc.codecs.vpx import Vp8Encoder
+from av import VideoFrame
 from av.frame import Frame
 from av.packet import Packet
 from av.stream import Stream
 
-from qbcall.adapters import rtc_sdp
+from qbcall.adapters import rtc_contexts, rtc_sdp
 from qbcall.core.model import MediaKind
 from qbcall.media.frames import MAX_BANDWIDTH, check_bandwidth
 
@@ -140,8 +141,9 @@ class LimitedVideo(Encoder):
 
     def encode(self, frame: Frame, force_keyframe: bool = False) -> tuple[list[bytes], int]:
         """The packets of one frame; none if there are no bits left for it."""
+        assert isinstance(frame, VideoFrame), "this is a picture"
         limit = self._limit.limit
-        self._aim(limit)
+        self._aim(frame, limit)
         self._complete = self._complete or force_keyframe
         if not self._budget.affords(frame.time or 0.0, limit):
             return [], 0
@@ -154,12 +156,13 @@ class LimitedVideo(Encoder):
         """Packets of what is encoded already."""
         return self._encoder.pack(packet)
 
-    def _aim(self, limit: int | None) -> None:
+    def _aim(self, frame: VideoFrame, limit: int | None) -> None:
         encoder = self._encoder
         aim = self.target_bitrate if limit is None else min(self.target_bitrate, round(limit * AIM))
         setattr(encoder, _TARGETS[type(encoder)], aim)  # aiortc's own setter takes nothing small
-        if limit is not None and encoder.codec is not None and (encoder.codec.bit_rate or 0) > limit:
-            encoder.codec = None  # aiortc leaves it as it is for changes below a tenth
+        codec = encoder.codec
+        if codec is None or (codec.width, codec.height, codec.bit_rate) != (frame.width, frame.height, aim):
+            encoder.codec = _CONTEXTS[type(encoder)](frame.width, frame.height, aim)  # aiortc takes what is there
 
 
 class Budget:
@@ -211,6 +214,7 @@ class LimitedOpus(Encoder):
 # aiortc has no setting for bit rates. A release that encodes otherwise must be noticed here and at once, not by a
 # peer that is flooded.
 _TARGETS = {Vp8Encoder: "_Vp8Encoder__target_bitrate", H264Encoder: "_H264Encoder__target_bitrate"}
+_CONTEXTS = {Vp8Encoder: rtc_contexts.vp8, H264Encoder: rtc_contexts.h264}
 _MOST = {Vp8Encoder: vpx.MAX_BITRATE, H264Encoder: h264.MAX_BITRATE}
 if any(name not in encoder.__init__.__code__.co_names for encoder, name in _TARGETS.items()):
     raise ImportError("aiortc encodes otherwise than in aiortc 1.16: bit rates cannot be limited")

@@ -24,6 +24,7 @@ from aiortc.rtcrtpsender import RTCEncodedFrame
 from av.video.frame import PictureType
 
 from qbcall.adapters.rtc_bitrate import LimitedVideo, limited
+from qbcall.adapters.rtc_contexts import VIDEO_CLOCK
 from qbcall.adapters.rtc_demand import START, Completions, Ladder
 from qbcall.adapters.rtc_share import Encoded, LocalMedia, Outlet, Share, Terms
 from qbcall.core.model import MediaKind
@@ -31,8 +32,6 @@ from qbcall.media.frames import Frame
 
 log = logging.getLogger("qbcall.adapters.rtc")
 
-VIDEO_CLOCK = 90_000
-"""Ticks per second of the time stamps of video (RFC 7741, section 4.1; RFC 6184, section 8.2.1)."""
 REPEAT_AFTER = 0.02
 """Seconds that a request for a complete picture waits for the next picture; then the latest is encoded once more."""
 SILENCE = -127

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import re
 
 import pytest
+from aiortc.codecs.h264 import H264Encoder
 from aiortc.codecs.opus import OpusEncoder
 from aiortc.codecs.vpx import Vp8Encoder
 from av.frame import Frame as AnyFrame
 
 from qbcall.core.inputs import IceConnected
-from qbcall.core.model import MediaKind
+from qbcall.core.model import Description, MediaKind
 from qbcall.media.frames import Source, VideoFormat
 from qbcall.media.outgoing import Local
 from tests.adapters.rtc_mesh import Work, play, sees
@@ -85,6 +87,40 @@ async def until_seen(sender: Endpoint, late: Endpoint, epoch: int) -> float:
     sender.leave(late, epoch)
     late.leave(sender, epoch)
     return seen - connected
+
+
+def test_peers_with_different_codecs_have_an_encoder_for_each_codec(work: Work) -> None:
+    """VP8 for two, H264 for a third that has nothing else; the same frames go to both encoders."""
+
+    async def scene(a: Endpoint, peers: list[Endpoint]) -> None:
+        assert a.local.video is not None
+        b, c, d = peers
+        offer = await a.offer(d)
+        a.apply(d, await d.answer(a, Description(without_vp8(offer.sdp))))
+        await asyncio.gather(*(sees(peer, a, RED) for peer in peers))
+        before = dict(work.calls)
+        count = {peer: len(peer.frames[a.user, VIDEO]) for peer in peers}
+        await asyncio.gather(*(peer.frame(a, VIDEO, more=40) for peer in peers))
+        for encoder, peer in ((Vp8Encoder, b), (Vp8Encoder, c), (H264Encoder, d)):
+            got = len(peer.frames[a.user, VIDEO]) - count[peer]
+            assert abs(work.calls[encoder] - before[encoder] - got) <= 10
+        assert len(a.local.video.feeds) == 2
+        for peer in peers:
+            stamps = [frame.pts or 0 for frame in peer.frames[a.user, VIDEO]]
+            assert all(earlier < later for earlier, later in itertools.pairwise(stamps))
+            assert all(is_near(colour(frame), RED) for frame in peer.frames[a.user, VIDEO])
+
+    play(scene, joined=2)
+
+
+def without_vp8(sdp: str) -> str:
+    """As if the peer had no VP8."""
+    (vp8,) = re.findall(r"a=rtpmap:(\d+) VP8/", sdp)
+    repeats = re.findall(rf"a=fmtp:(\d+) apt={vp8}\r", sdp)
+    for number in (vp8, *repeats):
+        sdp = re.sub(rf"(m=video .*?) {number}(?= |\r)", r"\1", sdp)
+        sdp = re.sub(rf"a=(rtpmap|fmtp|rtcp-fb):{number} .*\r\n", "", sdp)
+    return sdp
 
 
 def test_peer_that_leaves_takes_nothing_from_the_others(work: Work) -> None:
