@@ -1,4 +1,4 @@
-"""The program with aiortc's own way to send, an encoder for each peer, for comparison: `python -m benchmarks.stock`."""
+"""The program with aiortc's own way to send, for comparison: an encoder for each peer."""
 
 from __future__ import annotations
 

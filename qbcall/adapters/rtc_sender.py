@@ -8,6 +8,7 @@ encoder hears what the peer asks for, and requests for a complete picture are lo
 from __future__ import annotations
 
 import inspect
+import struct
 import time
 from collections.abc import Callable
 
@@ -29,7 +30,11 @@ def send_shared(sender: RTCRtpSender, track: OutgoingTrack, clock: Callable[[], 
     react = sender._handle_rtcp_packet
 
     async def listen(packet: AnyRtcpPacket) -> None:
-        hear(packet, sender._ssrc, track, clock())
+        if isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_APP:
+            hear_estimate(packet, sender._ssrc, track)
+            return  # aiortc would tell an encoder that it does not have, and break if the message is cut off
+        if isinstance(packet, (RtcpRrPacket, RtcpSrPacket)):
+            hear_reports(packet, sender._ssrc, track, clock())
         await react(packet)
 
     track.terms.enabled = lambda: sender._enabled
@@ -39,21 +44,21 @@ def send_shared(sender: RTCRtpSender, track: OutgoingTrack, clock: Callable[[], 
     sender._handle_rtcp_packet = listen  # type: ignore[method-assign]
 
 
-def hear(packet: AnyRtcpPacket, ssrc: int, track: OutgoingTrack, at: float) -> None:
-    """Note what the peer says of the stream with this SSRC: its estimate (REMB), and what it lost."""
-    if isinstance(packet, (RtcpRrPacket, RtcpSrPacket)):
-        for report in packet.reports:
-            if report.ssrc == ssrc:
-                track.terms.demand.report(
-                    at, lost=report.packets_lost, highest=report.highest_sequence, rate=track.rate
-                )
-    elif isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_APP:
-        try:
-            bits, ssrcs = unpack_remb_fci(packet.fci)
-        except ValueError:
-            return  # another message of this kind
-        if ssrc in ssrcs:
-            track.terms.demand.estimate(bits)
+def hear_reports(packet: RtcpRrPacket | RtcpSrPacket, ssrc: int, track: OutgoingTrack, at: float) -> None:
+    """Note what the peer lost of the stream with this SSRC."""
+    for report in packet.reports:
+        if report.ssrc == ssrc:
+            track.terms.demand.report(at, lost=report.packets_lost, highest=report.highest_sequence, rate=track.rate)
+
+
+def hear_estimate(packet: RtcpPsfbPacket, ssrc: int, track: OutgoingTrack) -> None:
+    """Note how much the peer can take of the stream with this SSRC (REMB); other messages do not count."""
+    try:
+        bits, ssrcs = unpack_remb_fci(packet.fci)
+    except (ValueError, struct.error):
+        return
+    if ssrc in ssrcs:
+        track.terms.demand.estimate(bits)
 
 
 # aiortc calls all of these on its senders by these names. A release that does otherwise would encode nothing at all.

@@ -233,6 +233,21 @@ def test_bit_rate_is_what_the_poorest_peer_takes(wire: Wire, monkeypatch: pytest
     play(scene)
 
 
+@pytest.mark.parametrize(
+    "fci", [b"", b"REMB", b"REMB\xff\xff\xff\xff", b"REMB\x02\x00\x00\x01\x00", b"LTR " + bytes(40)]
+)
+def test_estimate_that_is_cut_off_does_no_harm(wire: Wire, fci: bytes) -> None:
+    """Aiortc's own way to read it would end the connection."""
+
+    async def scene(a: Endpoint, peers: list[Endpoint]) -> None:
+        await peers[0].frame(a, VIDEO, more=3)
+        (sender,) = wire.senders["video"]
+        await say(sender, feedback(RTCP_PSFB_APP, 0, fci))
+        await peers[0].frame(a, VIDEO, more=10)
+
+    play(scene, joined=1)
+
+
 def lost(sender: RTCRtpSender, packets: int, *, of: int) -> RtcpRrPacket:
     report = RtcpReceiverInfo(
         ssrc=sender._ssrc, fraction_lost=0, packets_lost=packets, highest_sequence=of, jitter=0, lsr=0, dlsr=0
