@@ -36,6 +36,9 @@ AIM = 0.95
 BURST = 0.5
 """Seconds of the limit that may be sent in advance: a complete picture takes many times what a change does."""
 
+PICTURE_IDS = 1 << 15
+"""Numbers of pictures until they begin anew (RFC 7741, section 4.2)."""
+
 
 def announce(sdp: str, bits: int | None) -> str:
     """Our description with the most that the peer is to send of a picture, in the place RFC 8866, section 5 names."""
@@ -139,6 +142,14 @@ class LimitedVideo(Encoder):
         """Bits per second above which this codec is not asked to go."""
         return _MOST[type(self._encoder)]
 
+    def follow(self, other: LimitedVideo) -> None:
+        """Be ahead of what another encoder of this codec has made: numbers of pictures only grow (RFC 7741, 4.2)."""
+        ours, theirs = self._encoder, other._encoder
+        if isinstance(ours, Vp8Encoder) and isinstance(theirs, Vp8Encoder):
+            ahead = (theirs.picture_id - ours.picture_id) % PICTURE_IDS
+            if ahead < PICTURE_IDS // 2:
+                ours.picture_id = theirs.picture_id
+
     def encode(self, frame: Frame, force_keyframe: bool = False) -> tuple[list[bytes], int]:
         """The packets of one frame; none if there are no bits left for it."""
         assert isinstance(frame, VideoFrame), "this is a picture"
@@ -216,5 +227,8 @@ class LimitedOpus(Encoder):
 _TARGETS = {Vp8Encoder: "_Vp8Encoder__target_bitrate", H264Encoder: "_H264Encoder__target_bitrate"}
 _CONTEXTS = {Vp8Encoder: rtc_contexts.vp8, H264Encoder: rtc_contexts.h264}
 _MOST = {Vp8Encoder: vpx.MAX_BITRATE, H264Encoder: h264.MAX_BITRATE}
-if any(name not in encoder.__init__.__code__.co_names for encoder, name in _TARGETS.items()):
+if (
+    any(name not in encoder.__init__.__code__.co_names for encoder, name in _TARGETS.items())
+    or "picture_id" not in Vp8Encoder.__init__.__code__.co_names
+):
     raise ImportError("aiortc encodes otherwise than in aiortc 1.16: bit rates cannot be limited")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -57,6 +57,19 @@ class Terms:
     """Whether it was agreed that this peer is sent anything now."""
 
 
+def least_limit(some: Iterable[Terms]) -> int | None:
+    """The least of the agreed limits."""
+    return min((terms.limit for terms in some if terms.limit is not None), default=None)
+
+
+@dataclass(slots=True)
+class Cap:
+    """What an encoder may make at most."""
+
+    limit: int | None = None
+    """Bits per second; None: no limit."""
+
+
 @dataclass(frozen=True, slots=True)
 class Encoded:
     """One frame as it goes to all peers."""
@@ -70,12 +83,11 @@ class Encoded:
 class Giver(Protocol):
     """Makes what a share gets."""
 
-    @property
-    def rate(self) -> int:
-        """Bits per second that are aimed at now."""
+    def rate_of(self, share: Share) -> int:
+        """Bits per second that are aimed at now in what this share gets."""
 
-    def ask(self) -> None:
-        """A peer needs a complete picture."""
+    def ask(self, share: Share) -> None:
+        """Its peer needs a complete picture."""
 
     def leave(self, share: Share) -> None:
         """It is closed."""
@@ -118,12 +130,12 @@ class Share:
 
     def ask(self) -> None:
         """The peer needs a complete picture."""
-        self._encoding.ask()
+        self._encoding.ask(self)
 
     @property
     def rate(self) -> int:
         """Bits per second that are aimed at now."""
-        return self._encoding.rate
+        return self._encoding.rate_of(self)
 
     def end(self) -> None:
         """Told by the encoding: there are no more."""

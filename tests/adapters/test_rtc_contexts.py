@@ -14,7 +14,8 @@ from aiortc.codecs.vpx import Vp8Decoder, Vp8Encoder, vp8_depayload
 from aiortc.jitterbuffer import JitterFrame
 
 from qbcall.adapters.rtc_bitrate import LimitedVideo
-from qbcall.adapters.rtc_encoder import Cap, h264_is_complete, vp8_is_complete
+from qbcall.adapters.rtc_layer import h264_is_complete, vp8_is_complete
+from qbcall.adapters.rtc_share import Cap
 
 WIDTH, HEIGHT, FPS = 320, 240, 30
 BITS = 500_000

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import defaultdict
-from collections.abc import Mapping
 
 import pytest
-from aiortc import RTCRtpReceiver, RTCRtpSender
+from aiortc import RTCRtpReceiver
 from aiortc.rtp import (
     RTCP_PSFB_APP,
     RTCP_PSFB_FIR,
     RTCP_PSFB_PLI,
     RTCP_RTPFB_NACK,
-    AnyRtcpPacket,
-    HeaderExtensionsMap,
-    RtcpPsfbPacket,
-    RtcpReceiverInfo,
-    RtcpRrPacket,
     RtcpRtpfbPacket,
-    RtpPacket,
-    pack_remb_fci,
 )
 
 from qbcall.adapters.rtc_demand import REPORT_INTERVAL, RUNGS, SPACING, START
@@ -29,37 +20,11 @@ from qbcall.adapters.rtc_tracks import OutgoingTrack
 from qbcall.core.model import MediaKind
 from tests.adapters.rtc_mesh import Work, play, sees
 from tests.adapters.rtc_room import Endpoint, join
+from tests.adapters.rtc_wire import Wire, feedback, lost, remb, say
 from tests.adapters.test_rtc_sources import RED
 
 AUDIO, VIDEO = MediaKind.AUDIO, MediaKind.VIDEO
 STORM = 600
-
-
-class Wire:
-    """The packets that senders make, and the senders of one who sends."""
-
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.packets: dict[int, list[RtpPacket]] = defaultdict(list)
-        """By SSRC."""
-        self.senders: dict[str, list[RTCRtpSender]] = defaultdict(list)
-        """Those that send, by kind, in the order of their connections."""
-        serialize, send = RtpPacket.serialize, RTCRtpSender.send
-
-        def note(packet: RtpPacket, extensions: HeaderExtensionsMap = HeaderExtensionsMap()) -> bytes:  # noqa: B008
-            self.packets[packet.ssrc].append(packet)
-            return serialize(packet, extensions)
-
-        async def begin(sender: RTCRtpSender, *arguments: object) -> None:
-            if sender._enabled and sender not in self.senders[sender.kind]:
-                self.senders[sender.kind].append(sender)
-            await send(sender, *arguments)  # type: ignore[arg-type]  # as they came
-
-        patch.setattr(RtpPacket, "serialize", note)
-        patch.setattr(RTCRtpSender, "send", begin)
-
-    def streams(self, kind: MediaKind) -> Mapping[int, list[RtpPacket]]:
-        """What was sent to each peer, without repetitions."""
-        return {sender._ssrc: self.packets[sender._ssrc] for sender in self.senders[kind.value]}
 
 
 @pytest.fixture
@@ -70,15 +35,6 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
 @pytest.fixture
 def work(monkeypatch: pytest.MonkeyPatch) -> Work:
     return Work(monkeypatch)
-
-
-def feedback(fmt: int, ssrc: int, fci: bytes = b"") -> RtcpPsfbPacket:
-    return RtcpPsfbPacket(fmt=fmt, ssrc=1, media_ssrc=ssrc, fci=fci)
-
-
-async def say(sender: RTCRtpSender, packet: AnyRtcpPacket) -> None:
-    """As if its peer had sent this."""
-    await sender._handle_rtcp_packet(packet)
 
 
 def test_each_peer_has_a_stream_of_its_own(wire: Wire) -> None:
@@ -196,10 +152,6 @@ def test_request_is_answered_though_no_new_picture_comes(work: Work, wire: Wire)
     play(scene, joined=1)
 
 
-def remb(sender: RTCRtpSender, bits: int) -> RtcpPsfbPacket:
-    return feedback(RTCP_PSFB_APP, 0, pack_remb_fci(bits, [sender._ssrc]))
-
-
 def test_bit_rate_is_what_the_poorest_peer_takes(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     """Down at once; by estimate (REMB) and by what is lost; and what is said of other streams does not count."""
 
@@ -219,16 +171,16 @@ def test_bit_rate_is_what_the_poorest_peer_takes(wire: Wire, monkeypatch: pytest
             await peers[0].condition(lambda: track.rate == wanted)
 
         assert track.rate == START
-        await say(second, remb(second, 260_000))
-        await becomes(250_000)
+        await say(second, remb(second, 360_000))
+        await becomes(350_000)
         await say(third, remb(first, 100_000))
         await peers[0].frame(a, VIDEO, more=5)
-        assert track.rate == 250_000
+        assert track.rate == 350_000
         await say(third, lost(third, 0, of=0))
         later = loop.time() + REPORT_INTERVAL
         await peers[0].condition(lambda: loop.time() > later)
         await say(third, lost(third, 50, of=100))
-        await becomes(max(rung for rung in RUNGS if rung <= 250_000 * 0.75))
+        await becomes(max(rung for rung in RUNGS if rung <= 350_000 * 0.75))
 
     play(scene)
 
@@ -246,10 +198,3 @@ def test_estimate_that_is_cut_off_does_no_harm(wire: Wire, fci: bytes) -> None:
         await peers[0].frame(a, VIDEO, more=10)
 
     play(scene, joined=1)
-
-
-def lost(sender: RTCRtpSender, packets: int, *, of: int) -> RtcpRrPacket:
-    report = RtcpReceiverInfo(
-        ssrc=sender._ssrc, fraction_lost=0, packets_lost=packets, highest_sequence=of, jitter=0, lsr=0, dlsr=0
-    )
-    return RtcpRrPacket(ssrc=1, reports=[report])
