@@ -19,7 +19,7 @@ from aiortc.rtcrtpsender import RTCEncodedFrame
 
 from qbcall.adapters.rtc_bitrate import OPUS_BITRATE, limited
 from qbcall.adapters.rtc_encoding import Encoding
-from qbcall.adapters.rtc_share import Cap, Encoded, LocalMedia, Outlet, Share, Terms, least_limit
+from qbcall.adapters.rtc_share import Cap, Encoded, Feed, LocalMedia, Outlet, Share, Terms, least_limit
 from qbcall.adapters.rtc_video import VideoEncoding
 from qbcall.core.model import MediaKind
 from qbcall.media.frames import Frame
@@ -78,6 +78,10 @@ class SharedStream:
         if name not in self._encodings:
             self._encodings[name] = self._start(codec)
         return self._encodings[name].join(terms)
+
+    def subscribe(self) -> Feed:
+        """The frames themselves, for one peer."""
+        return self._outlet.subscribe()
 
     def _start(self, codec: RTCRtpCodecParameters) -> Encoding:
         if self.kind is MediaKind.AUDIO:

@@ -23,7 +23,7 @@ from qbcall.adapters.rtc_codecs import CODECS, codec_to_send, codecs_by_kind, ob
 from qbcall.adapters.rtc_encoder import SharedMedia
 from qbcall.adapters.rtc_jitter import release_promptly
 from qbcall.adapters.rtc_path import Path, Search
-from qbcall.adapters.rtc_sender import send_shared
+from qbcall.adapters.rtc_sender import outgoing, send_shared
 from qbcall.adapters.rtc_stats import (
     ReceivedPackets,
     ReceivedStream,
@@ -191,7 +191,7 @@ class PeerConnection:
             if stream is None:
                 transceiver = self._pc.addTransceiver(kind.value, "recvonly")
             else:
-                track = self._outgoing[kind.value] = OutgoingTrack(stream)
+                track = self._outgoing[kind.value] = outgoing(stream)
                 transceiver = self._pc.addTransceiver(track, "sendrecv")
                 send_shared(transceiver.sender, track)
                 self._limits.hold(kind, track.terms)
