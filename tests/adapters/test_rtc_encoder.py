@@ -56,33 +56,33 @@ def test_three_peers_cost_one_encoder_of_each_kind(work: Work) -> None:
 
 
 def test_peer_that_joins_late_sees_a_picture_at_once(work: Work) -> None:
-    """Within 100 ms of being connected, the best of three: others may keep the machine busy."""
+    """Within five pictures (100 ms) of being connected, the best of three; `test_rtc_requests.py` has the times."""
 
     async def scene(a: Endpoint, peers: list[Endpoint]) -> None:
         b, c, d = peers
         await b.frame(a, VIDEO, more=30)
-        waited: list[list[float]] = []
+        waited: list[list[int]] = []
         for epoch in range(1, 4):
             # d comes within 300 ms of the complete picture that c was sent
-            waited.append([await until_seen(a, late, epoch) for late in (c, d)])
+            waited.append([await until_seen(work, a, late, epoch) for late in (c, d)])
             await b.frame(a, VIDEO, more=20)
         for some in zip(*waited, strict=True):
-            assert min(some) < 0.1, waited
+            assert min(some) <= 5, waited
         assert len(work.complete) <= 7
 
     play(scene, joined=1)
 
 
-async def until_seen(sender: Endpoint, late: Endpoint, epoch: int) -> float:
-    """Seconds from being connected to the first picture, in a new connection."""
+async def until_seen(work: Work, sender: Endpoint, late: Endpoint, epoch: int) -> int:
+    """Pictures that were encoded from being connected to the first picture, in a new connection."""
     pictures = late.frames[sender.user, VIDEO]
     pictures.clear()
     joining = asyncio.create_task(join(sender, late, epoch=epoch))
     await late.until(IceConnected, sender, count=epoch)
-    connected = asyncio.get_running_loop().time()
+    connected = work.calls[Vp8Encoder]
     await late.condition(lambda: bool(pictures))
     assert is_near(colour(pictures[0]), RED)
-    seen = asyncio.get_running_loop().time()
+    seen = work.calls[Vp8Encoder]
     await joining
     sender.leave(late, epoch)
     late.leave(sender, epoch)

@@ -87,42 +87,21 @@ def test_audio_level_is_told_to_all(wire: Wire) -> None:
     play(scene)
 
 
-def test_request_is_answered_within_50_ms(work: Work, wire: Wire) -> None:
-    """The best of some: others may keep the machine busy."""
-
-    async def scene(a: Endpoint, peers: list[Endpoint]) -> None:
-        loop = asyncio.get_running_loop()
-        took = []
-        for sender in wire.senders["video"]:
-            await peers[0].frame(a, VIDEO, more=20)
-            seen, asked = len(work.complete), loop.time()
-            await say(sender, feedback(RTCP_PSFB_PLI, sender._ssrc))
-            await peers[0].condition(lambda seen=seen: len(work.complete) > seen)  # type: ignore[misc]  # bound now
-            took.append(work.complete[seen] - asked)
-        assert min(took) < 0.05, took
-
-    play(scene)
-
-
 @pytest.mark.parametrize("fmt", [RTCP_PSFB_PLI, RTCP_PSFB_FIR])
 def test_storm_of_requests_is_answered_once_each_300_ms(work: Work, wire: Wire, fmt: int) -> None:
-    """From three peers."""
+    """From three peers, until it was answered some times. `test_rtc_requests.py` has the times."""
 
     async def scene(a: Endpoint, peers: list[Endpoint]) -> None:
-        loop = asyncio.get_running_loop()
         await asyncio.gather(*(peer.frame(a, VIDEO, more=30) for peer in peers))
-        seen = len(work.complete)
-        started = loop.time()
-        for _ in range(STORM // 30):  # over a second: a frame comes each 20 ms
+        seen, asked = len(work.complete), 0
+        while asked < STORM or len(work.complete) < seen + 4:
             for _ in range(10):
                 for sender in wire.senders["video"]:
                     await say(sender, feedback(fmt, sender._ssrc))
-            await peers[0].frame(a, VIDEO, more=2)
-        lasted = loop.time() - started
-        await peers[0].frame(a, VIDEO, more=20)
+                    asked += 1
+            await peers[0].frame(a, VIDEO)
         made = work.complete[seen:]
-        assert 2 <= len(made) <= lasted / SPACING + 2
-        assert all(later - earlier >= SPACING - 0.05 for earlier, later in itertools.pairwise(made))
+        assert all(later - earlier >= SPACING - 0.01 for earlier, later in itertools.pairwise(made))
         await asyncio.gather(*(sees(peer, a, RED) for peer in peers))
 
     play(scene)

@@ -14,6 +14,7 @@ from aiortc import RTCRtpReceiver
 from aiortc.codecs.vpx import Vp8Encoder, VpxPayloadDescriptor
 from aiortc.rtp import RtpPacket
 
+from qbcall.adapters import rtc_sender
 from qbcall.adapters.rtc_bitrate import PICTURE_IDS
 from qbcall.adapters.rtc_demand import START
 from qbcall.adapters.rtc_tracks import OutgoingTrack
@@ -87,11 +88,15 @@ def size(frame: Frame) -> tuple[int, int]:
     return frame.width, frame.height
 
 
+def sizes(peer: Endpoint, sender: Endpoint) -> list[tuple[int, int]]:
+    """Of all pictures that it saw, in order, without repetitions."""
+    return [one for one, _ in itertools.groupby(size(frame) for frame in peer.frames[sender.user, VIDEO])]
+
+
 async def until_size(peer: Endpoint, sender: Endpoint, wanted: tuple[int, int]) -> None:
-    """Wait until its pictures have this size; all of them show what was sent."""
+    """Wait until its pictures have this size."""
     while size(await peer.frame(sender, VIDEO)) != wanted:
         pass
-    assert is_near(colour(peer.frames[sender.user, VIDEO][-1]), RED)
 
 
 async def join_with_limit(a: Endpoint, b: Endpoint, line: str) -> None:
@@ -116,8 +121,12 @@ def numbers_only_grow(packets: list[RtpPacket]) -> bool:
     return all((later - earlier) % PICTURE_IDS < PICTURE_IDS // 2 for earlier, later in itertools.pairwise(numbers))
 
 
-def test_peer_with_a_low_limit_gets_a_small_picture_and_takes_nothing_from_the_others(work: Work, wire: Wire) -> None:
+def test_peer_with_a_low_limit_gets_a_small_picture_and_takes_nothing_from_the_others(
+    work: Work, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`b=AS` of 100 kbit/s: the others keep their rate and size. It costs one more encoder, not two."""
+    # aiortc would estimate what is left of a busy machine
+    monkeypatch.setattr(rtc_sender, "hear_estimate", lambda *_: None)
 
     async def scene(a: Endpoint, peers: list[Endpoint]) -> None:
         b, c, d = peers
@@ -162,24 +171,20 @@ def test_peer_that_recovers_gets_the_large_picture_again(
         for peer in peers:
             await join(a, peer)
         await asyncio.gather(*(peer.frame(a, VIDEO, more=3) for peer in peers))
-        b, c, d = peers
+        b, _, d = peers
         senders = wire.senders["video"]
         for sender, bits in zip(senders, (START, START, SLOW), strict=True):
             await say(sender, remb(sender, bits))
         await until_size(d, a, SMALL)
         assert rates(wire) == [START, START, SLOW]
         await d.frame(a, VIDEO, more=20)
-        complete = len(d.frames[a.user, VIDEO])
         await say(senders[2], remb(senders[2], START))
         await until_size(d, a, LARGE)
-        recovered = len(d.frames[a.user, VIDEO]) - 1
         assert rates(wire) == [START, START, START]
-        assert {size(frame) for frame in d.frames[a.user, VIDEO][complete:recovered]} == {SMALL}
         calls, count = work.calls[Vp8Encoder], len(b.frames[a.user, VIDEO])
         await b.frame(a, VIDEO, more=2 * FPS)
         assert abs(work.calls[Vp8Encoder] - calls - (len(b.frames[a.user, VIDEO]) - count)) <= 10
-        for peer in (b, c):
-            assert {size(frame) for frame in peer.frames[a.user, VIDEO]} == {LARGE}
+        assert [sizes(peer, a) for peer in peers] == [[LARGE], [LARGE], [LARGE, SMALL, LARGE]]
         assert all(in_order(peer, a) for peer in peers)
         assert all(numbers_only_grow(packets) for packets in wire.streams(VIDEO).values())
         assert all(is_near(colour(frame), RED) for peer in peers for frame in peer.frames[a.user, VIDEO])
