@@ -13,6 +13,8 @@ from aiortc.codecs.opus import OpusEncoder
 from aiortc.codecs.vpx import Vp8Encoder
 from av.frame import Frame as AnyFrame
 
+from qbcall.adapters import rtc_sender
+from qbcall.adapters.rtc_demand import SPACING
 from qbcall.core.inputs import IceConnected
 from qbcall.core.model import Description, MediaKind
 from qbcall.media.frames import Source, VideoFormat
@@ -55,8 +57,10 @@ def test_three_peers_cost_one_encoder_of_each_kind(work: Work) -> None:
     play(scene)
 
 
-def test_peer_that_joins_late_sees_a_picture_at_once(work: Work) -> None:
+def test_peer_that_joins_late_sees_a_picture_at_once(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     """Within five pictures (100 ms) of being connected, the best of three; `test_rtc_requests.py` has the times."""
+    # aiortc would estimate what is left of a busy machine, and be given a small picture
+    monkeypatch.setattr(rtc_sender, "hear_estimate", lambda *_: None)
 
     async def scene(a: Endpoint, peers: list[Endpoint]) -> None:
         b, c, d = peers
@@ -68,7 +72,7 @@ def test_peer_that_joins_late_sees_a_picture_at_once(work: Work) -> None:
             await b.frame(a, VIDEO, more=20)
         for some in zip(*waited, strict=True):
             assert min(some) <= 5, waited
-        assert len(work.complete) <= 7
+        assert all(later - earlier >= SPACING - 0.01 for earlier, later in itertools.pairwise(work.complete))
 
     play(scene, joined=1)
 
