@@ -25,6 +25,25 @@ async def compare(picture: Picture, turns: int, seconds: float) -> list[Figure]:
     ]
 
 
+MUTED = ("--mute", "audio", "--mute", "video")
+NOTHING = ("--source", "none")
+
+
+async def mute(picture: Picture, turns: int, seconds: float) -> list[Figure]:
+    """What a muted participant costs above one who sends nothing, beside one who is not; all others are muted."""
+    loud, muted = [], []
+    for _ in range(turns):
+        some = [await sampled(picture, seconds, caller=words, others=MUTED) for words in ((), MUTED, NOTHING)]
+        nothing = some[-1].percent
+        loud.append(max(some[0].percent - nothing, 0.1))
+        muted.append(some[1].percent - nothing)
+    title = "{}x{}@{}, one of four who is muted".format(*picture)
+    return [
+        Figure(f"{title}: processor to send", f"{sorted(muted)[len(muted) // 2]:.1f} % of a core", spread(muted)),
+        ratio(f"{title}: processor to send, ratio to one who is not", muted, loud),
+    ]
+
+
 def told(what: str, samples: list[Sample]) -> Figure:
     """The medians."""
     percents = sorted(one.percent for one in samples)
@@ -39,5 +58,6 @@ def told(what: str, samples: list[Sample]) -> Figure:
 async def run(*, smoke: bool) -> list[Figure]:
     """All figures of this module."""
     if smoke:
-        return await compare((160, 120, 10), 1, 1.0)
-    return [figure for picture in PICTURES for figure in await compare(picture, TURNS, SECONDS)]
+        return [*await compare((160, 120, 10), 1, 1.0), *await mute((160, 120, 10), 1, 1.0)]
+    figures = [figure for picture in PICTURES for figure in await compare(picture, TURNS, SECONDS)]
+    return [*figures, *await mute(PICTURES[0], TURNS, SECONDS)]

@@ -75,23 +75,25 @@ async def measure(picture: Picture, seconds: float) -> list[Figure]:
     ]
 
 
-async def sampled(picture: Picture, seconds: float, program: str = "qbcall") -> Sample:
-    """One call, in which the caller runs this program."""
-    first, *others = NAMES
+async def sampled(
+    picture: Picture, seconds: float, program: str = "qbcall", caller: Sequence[str] = (), others: Sequence[str] = ()
+) -> Sample:
+    """One call, in which the caller runs this program; with these more words for its command, and for the others'."""
+    first, *callees = NAMES
     async with DevServer(accounts=NAMES) as server:
-        answering = [await start(server, name, picture, "answer", "--once") for name in others]
+        answering = [await start(server, name, picture, "answer", "--once", *others) for name in callees]
         for process in answering:
             await until(process, "link.online")
         duration = str(SETTLE + seconds + 1)
-        callees = [f"{name}@{server.domain}" for name in others]
-        caller = await start(server, first, picture, "call", *callees, "--duration", duration, program=program)
-        for _ in others:
-            await until(caller, "peer.state", new="connected")
-        percent, memory = await watch(caller.pid, seconds)
-        ended = await until(caller, "call.ended")
+        words = ("call", *(f"{name}@{server.domain}" for name in callees), "--duration", duration, *caller)
+        calling = await start(server, first, picture, *words, program=program)
+        for _ in callees:
+            await until(calling, "peer.state", new="connected")
+        percent, memory = await watch(calling.pid, seconds)
+        ended = await until(calling, "call.ended")
         for process in answering:
             process.terminate()
-        await asyncio.gather(caller.communicate(), *(process.communicate() for process in answering))
+        await asyncio.gather(calling.communicate(), *(process.communicate() for process in answering))
     got = [peer["frames"].get("video", 0) / float(ended["connected"]) for peer in ended["peers"].values()]
     return Sample(percent, memory, got)
 
