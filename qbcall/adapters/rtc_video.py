@@ -119,14 +119,12 @@ class VideoEncoding(Encoding):
         if not audience:
             return
         self._stamp = max(stamp, self._stamp + 1)
-        made = {
-            layer: await layer.encode(frame, self._stamp, [share.terms for share in takers])
-            for layer, takers in self._divide(audience).items()
-        }
-        for share in self._shares:
-            encoded = made.get(self._layer_of(share))
+        for layer, takers in self._divide(audience).items():
+            encoded = await layer.encode(frame, self._stamp, [share.terms for share in takers])
             if encoded is not None:
-                share.put(encoded)
+                for share in self._shares:
+                    if self._layer_of(share) is layer:
+                        share.put(encoded)
 
     def _divide(self, audience: list[Share]) -> dict[Layer, list[Share]]:
         """Who is to get which size, whether or not it can be given it already."""
@@ -137,11 +135,12 @@ class VideoEncoding(Encoding):
             self._move(share, small=share in apart)
         if not self._of_small:
             self._small = None
-        for layer in self._layers:
-            if any(share.incomplete for share in audience if self._layer_of(share) is layer):
-                layer.completions.ask()
+        for share in audience:
+            if share.incomplete:
+                self._layer_of(share).completions.ask()
+        seen = {self._layer_of(share) for share in audience}
         takers = {self._large: [share for share in audience if share not in apart]}
-        if self._small is not None:
+        if self._small in seen:
             takers[self._small] = [share for share in audience if share in apart]
         return takers
 

@@ -9,6 +9,7 @@ import av
 import pytest
 from aiortc import RTCRtpCodecParameters
 
+from qbcall.adapters import rtc_layer
 from qbcall.adapters.rtc_demand import START
 from qbcall.adapters.rtc_encoder import SharedMedia
 from qbcall.adapters.rtc_share import Share, Terms
@@ -155,6 +156,55 @@ def test_peer_that_joins_at_any_time_sees_a_picture_at_once(codec: RTCRtpCodecPa
             await asyncio.sleep(0.007 * number % 0.4)
         made = [at for at in stage.complete[first] if at >= started]
         assert len(made) <= (loop.time() - started) / SPACING + 1
+        await stage.end()
+
+    run(scenario)
+
+
+def test_small_picture_that_cannot_be_made_takes_nothing_from_the_others(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise ValueError("no")
+
+    async def scenario(loop: VirtualClockLoop) -> None:
+        stage = Stage(loop, VP8)
+        slow, other = stage.join(Terms(limit=SLOW)), stage.join()
+        await asyncio.sleep(1)
+        assert stage.pictures[slow] == []
+        assert len(stage.pictures[other]) >= 40
+        await stage.end()
+
+    monkeypatch.setattr(rtc_layer, "shrunk", fail)
+    run(scenario)
+    assert [record.message for record in caplog.records] == ["a frame could not be encoded (told once)"]
+
+
+def test_peer_that_is_sent_nothing_for_now_costs_no_small_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gets a complete picture of its size when it is sent something again."""
+    made: list[int] = []
+    shrunk = rtc_layer.shrunk
+
+    def count(frame: av.VideoFrame, divisor: int) -> av.VideoFrame:
+        made.append(divisor)
+        return shrunk(frame, divisor)
+
+    monkeypatch.setattr(rtc_layer, "shrunk", count)
+
+    async def scenario(loop: VirtualClockLoop) -> None:
+        stage = Stage(loop, VP8)
+        terms = Terms(limit=SLOW)
+        slow, _ = stage.join(terms), stage.join()
+        await asyncio.sleep(1)
+        assert set(stage.pictures[slow]) == {64}
+        terms.enabled = lambda: False
+        await asyncio.sleep(0.1)
+        before, seen = len(made), len(stage.pictures[slow])
+        await asyncio.sleep(1)
+        assert (len(made), len(stage.pictures[slow])) == (before, seen)
+        terms.enabled = lambda: True
+        await asyncio.sleep(0.5)
+        assert set(stage.pictures[slow][seen:]) == {64}
         await stage.end()
 
     run(scenario)
