@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import psutil
@@ -25,8 +26,22 @@ SETTLE = 3.0
 """Seconds of the call before the measurement."""
 
 
-async def start(server: DevServer, name: str, picture: Picture, *words: str) -> asyncio.subprocess.Process:
-    """Run the program for a user of the server; `until` reads what it writes."""
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What the caller of one call was measured to need."""
+
+    percent: float
+    """Of a core."""
+    memory: float
+    """Megabytes."""
+    pictures: list[float]
+    """Per second, that were received from each peer."""
+
+
+async def start(
+    server: DevServer, name: str, picture: Picture, *words: str, program: str = "qbcall"
+) -> asyncio.subprocess.Process:
+    """Run the program, which is a module, for a user of the server; `until` reads what it writes."""
     width, height, fps = picture
     environment = os.environ | {
         "QBCALL_PASSWORD": server.accounts[name],
@@ -40,7 +55,7 @@ async def start(server: DevServer, name: str, picture: Picture, *words: str) -> 
     }
     return await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "qbcall", *words, "--json", "--quiet"),
+        *("-m", program, *words, "--json", "--quiet"),
         env=environment,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
@@ -50,28 +65,37 @@ async def start(server: DevServer, name: str, picture: Picture, *words: str) -> 
 
 async def measure(picture: Picture, seconds: float) -> list[Figure]:
     """Processor time and memory of the caller, in a call that lasts `seconds` after it has settled."""
-    first, *others = NAMES
+    sample = await sampled(picture, seconds)
+    title = "{}x{}@{}, one of four".format(*picture)
+    got = sample.pictures
+    return [
+        Figure(f"{title}: processor", f"{sample.percent:.1f} % of a core"),
+        Figure(f"{title}: memory", f"{sample.memory:.0f} MB"),
+        Figure(f"{title}: pictures received per second and peer", f"{sum(got) / len(got):.1f}", shown(got)),
+    ]
+
+
+async def sampled(
+    picture: Picture, seconds: float, program: str = "qbcall", caller: Sequence[str] = (), others: Sequence[str] = ()
+) -> Sample:
+    """One call, in which the caller runs this program; with these more words for its command, and for the others'."""
+    first, *callees = NAMES
     async with DevServer(accounts=NAMES) as server:
-        answering = [await start(server, name, picture, "answer", "--once") for name in others]
+        answering = [await start(server, name, picture, "answer", "--once", *others) for name in callees]
         for process in answering:
             await until(process, "link.online")
         duration = str(SETTLE + seconds + 1)
-        callees = [f"{name}@{server.domain}" for name in others]
-        caller = await start(server, first, picture, "call", *callees, "--duration", duration)
-        for _ in others:
-            await until(caller, "peer.state", new="connected")
-        percent, memory = await watch(caller.pid, seconds)
-        ended = await until(caller, "call.ended")
+        words = ("call", *(f"{name}@{server.domain}" for name in callees), "--duration", duration, *caller)
+        calling = await start(server, first, picture, *words, program=program)
+        for _ in callees:
+            await until(calling, "peer.state", new="connected")
+        percent, memory = await watch(calling.pid, seconds)
+        ended = await until(calling, "call.ended")
         for process in answering:
             process.terminate()
-        await asyncio.gather(caller.communicate(), *(process.communicate() for process in answering))
+        await asyncio.gather(calling.communicate(), *(process.communicate() for process in answering))
     got = [peer["frames"].get("video", 0) / float(ended["connected"]) for peer in ended["peers"].values()]
-    title = "{}x{}@{}, one of four".format(*picture)
-    return [
-        Figure(f"{title}: processor", f"{percent:.1f} % of a core"),
-        Figure(f"{title}: memory", f"{memory:.0f} MB"),
-        Figure(f"{title}: pictures received per second and peer", f"{sum(got) / len(got):.1f}", shown(got)),
-    ]
+    return Sample(percent, memory, got)
 
 
 async def watch(pid: int, seconds: float) -> tuple[float, float]:

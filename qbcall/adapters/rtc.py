@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from qbcall.adapters.rtc_addresses import IceServer, IceSettings
+from qbcall.adapters.rtc_encoder import SharedMedia
 from qbcall.adapters.rtc_peer import PeerConnection
+from qbcall.adapters.rtc_share import LocalMedia
 from qbcall.adapters.rtc_stats import added
-from qbcall.adapters.rtc_tracks import LocalMedia
 from qbcall.core.effects import (
     AcceptOffer,
     AddCandidates,
@@ -55,7 +56,7 @@ Deliver = Callable[[User, Frame], None]
 class Provided:
     """What a call sends, and where its received frames go."""
 
-    local: LocalMedia | None
+    media: SharedMedia
     deliver: Deliver
     bandwidth: int = 0
     """Kilobit per second of picture that each peer sends at most; 0: no limit."""
@@ -65,7 +66,7 @@ def _discard(user: User, frame: Frame) -> None:
     """Nobody wants the frame."""
 
 
-NOTHING = Provided(None, _discard)
+NOTHING = Provided(SharedMedia(None), _discard)
 
 
 class RtcMedia:
@@ -87,7 +88,7 @@ class RtcMedia:
 
     def provide(self, call: CallId, local: LocalMedia | None, deliver: Deliver, *, bandwidth: int = 0) -> None:
         """Say what is sent in a call, and who takes what is received; before its first offer or answer."""
-        self._provided[call] = Provided(local, deliver, bandwidth)
+        self._provided[call] = Provided(SharedMedia(local), deliver, bandwidth)
 
     def rename(self, was: CallId, now: CallId) -> None:
         """The call goes on under another id: what was provided for it, and its connections."""
@@ -105,7 +106,7 @@ class RtcMedia:
         key = (effect.call, effect.peer, effect.epoch)
         if isinstance(effect, (CreateOffer, AcceptOffer)) and key not in self._lanes:
             provided = self._provided.get(effect.call, NOTHING)
-            make = partial(PeerConnection, self._ice, provided.local, partial(provided.deliver, effect.peer))
+            make = partial(PeerConnection, self._ice, provided.media, partial(provided.deliver, effect.peer))
             self._lanes[key] = Lane(
                 effect,
                 self._post,

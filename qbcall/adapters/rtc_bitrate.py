@@ -1,29 +1,27 @@
-"""How many bits a second one peer is sent: both sides' limits, and how aiortc's senders are held to them.
+"""How many bits a second one peer is sent: both sides' limits, and how encoders are held to them.
 
-aiortc's encoders follow the receiver's estimate (REMB) and nothing else, and never go below 250 or 500 kbit/s. Each
-encoder is therefore put behind one that keeps to the limit. A limit is on the media itself, without the headers of
+aiortc's encoders know no limit, and never go below 250 or 500 kbit/s. Each is therefore put behind one that keeps to
+the limit. A limit is on the media itself, without the headers of
 RTP, UDP and IP: so browsers take it, though RFC 8866 counts headers in `AS`.
 """
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Mapping
 from typing import Protocol
 
-from aiortc import RTCRtpCodecParameters, RTCRtpSender
-from aiortc.codecs import get_encoder
+from aiortc.codecs import h264, vpx
 from aiortc.codecs.base import Encoder
 from aiortc.codecs.h264 import H264Encoder
 from aiortc.codecs.opus import OpusEncoder
 from aiortc.codecs.vpx import Vp8Encoder
-from aiortc.rtcrtpsender import RTCEncodedFrame
+from av import VideoFrame
 from av.frame import Frame
 from av.packet import Packet
 from av.stream import Stream
 
-from qbcall.adapters import rtc_sdp
+from qbcall.adapters import rtc_contexts, rtc_sdp
 from qbcall.core.model import MediaKind
 from qbcall.media.frames import MAX_BANDWIDTH, check_bandwidth
 
@@ -37,6 +35,9 @@ AIM = 0.95
 """Part of the limit that a video encoder is told to make: it overshoots by some percent."""
 BURST = 0.5
 """Seconds of the limit that may be sent in advance: a complete picture takes many times what a change does."""
+
+PICTURE_IDS = 1 << 15
+"""Numbers of pictures until they begin anew (RFC 7741, section 4.2)."""
 
 
 def announce(sdp: str, bits: int | None) -> str:
@@ -65,7 +66,7 @@ class SendLimits:
         """Our limit on video, in kbit/s; 0: none."""
         self._ours: dict[MediaKind, int | None] = {}
         self._theirs: Mapping[MediaKind, int] = {}
-        self._senders: dict[MediaKind, LimitedSender] = {}
+        self._terms: dict[MediaKind, Limitable] = {}
         self.limit(MediaKind.VIDEO, bandwidth)
 
     @property
@@ -73,9 +74,9 @@ class SendLimits:
         """Our limit on video, in bit/s."""
         return self._ours.get(MediaKind.VIDEO)
 
-    def hold(self, kind: MediaKind, sender: RTCRtpSender) -> None:
-        """Hold it to the limits, whatever they become; before it sends anything."""
-        self._senders[kind] = LimitedSender(sender)
+    def hold(self, kind: MediaKind, terms: Limitable) -> None:
+        """Keep them up with the limits, whatever they become."""
+        self._terms[kind] = terms
         self._apply()
 
     def limit(self, kind: MediaKind, bandwidth: int) -> None:
@@ -94,9 +95,16 @@ class SendLimits:
         self._apply()
 
     def _apply(self) -> None:
-        for kind, sender in self._senders.items():
+        for kind, terms in self._terms.items():
             named = [bits for bits in (self._ours.get(kind), self._theirs.get(kind)) if bits is not None]
-            sender.limit = max(min(named), FLOOR[kind]) if named else None
+            terms.limit = max(min(named), FLOOR[kind]) if named else None
+
+
+class Limitable(Protocol):
+    """What is held to a limit."""
+
+    limit: int | None
+    """Bits per second; None: no limit."""
 
 
 class Limit(Protocol):
@@ -107,29 +115,15 @@ class Limit(Protocol):
         """Bits per second; it may change at any time. None: no limit."""
 
 
-class LimitedSender:
-    """Puts one sender's encoder behind one that keeps to the limit."""
-
-    def __init__(self, sender: RTCRtpSender) -> None:
-        self.limit: int | None = None
-        """Bits per second; it may change at any time."""
-        self._sender = sender
-        self._encode = sender._next_encoded_frame
-        sender._next_encoded_frame = self._next  # type: ignore[method-assign]  # the only place there is; see below
-
-    async def _next(self, codec: RTCRtpCodecParameters) -> RTCEncodedFrame | None:
-        if getattr(self._sender, _ENCODER) is None:
-            setattr(self._sender, _ENCODER, self._limited(get_encoder(codec)))
-        return await self._encode(codec)
-
-    def _limited(self, encoder: Encoder) -> Encoder:
-        match encoder:
-            case Vp8Encoder() | H264Encoder():
-                return LimitedVideo(encoder, self)
-            case OpusEncoder():
-                return LimitedOpus(encoder, self)
-            case _:
-                return encoder  # the old telephone codecs have one bit rate each
+def limited(encoder: Encoder, limit: Limit) -> Encoder:
+    """The encoder behind one that keeps to the limit."""
+    match encoder:
+        case Vp8Encoder() | H264Encoder():
+            return LimitedVideo(encoder, limit)
+        case OpusEncoder():
+            return LimitedOpus(encoder, limit)
+        case _:
+            return encoder  # the old telephone codecs have one bit rate each
 
 
 class LimitedVideo(Encoder):
@@ -137,16 +131,30 @@ class LimitedVideo(Encoder):
 
     def __init__(self, encoder: Vp8Encoder | H264Encoder, limit: Limit) -> None:
         self.target_bitrate = encoder.target_bitrate
-        """Bits per second that the peer's estimates allow (REMB); aiortc sets it."""
+        """Bits per second to make where the limit allows it."""
         self._encoder = encoder
         self._limit = limit
         self._budget = Budget()
         self._complete = False
 
+    @property
+    def most(self) -> int:
+        """Bits per second above which this codec is not asked to go."""
+        return _MOST[type(self._encoder)]
+
+    def follow(self, other: LimitedVideo) -> None:
+        """Be ahead of what another encoder of this codec has made: numbers of pictures only grow (RFC 7741, 4.2)."""
+        ours, theirs = self._encoder, other._encoder
+        if isinstance(ours, Vp8Encoder) and isinstance(theirs, Vp8Encoder):
+            ahead = (theirs.picture_id - ours.picture_id) % PICTURE_IDS
+            if ahead < PICTURE_IDS // 2:
+                ours.picture_id = theirs.picture_id
+
     def encode(self, frame: Frame, force_keyframe: bool = False) -> tuple[list[bytes], int]:
-        """The packets of one frame; none if there are no bits left for it. Called in a thread of aiortc's."""
+        """The packets of one frame; none if there are no bits left for it."""
+        assert isinstance(frame, VideoFrame), "this is a picture"
         limit = self._limit.limit
-        self._aim(limit)
+        self._aim(frame, limit)
         self._complete = self._complete or force_keyframe
         if not self._budget.affords(frame.time or 0.0, limit):
             return [], 0
@@ -159,16 +167,13 @@ class LimitedVideo(Encoder):
         """Packets of what is encoded already."""
         return self._encoder.pack(packet)
 
-    def _aim(self, limit: int | None) -> None:
+    def _aim(self, frame: VideoFrame, limit: int | None) -> None:
         encoder = self._encoder
-        encoder.target_bitrate = self.target_bitrate  # brings it into aiortc's range
-        if limit is None:
-            return
-        aim = round(limit * AIM)
-        if encoder.target_bitrate > aim:
-            setattr(encoder, _TARGETS[type(encoder)], aim)
-        if encoder.codec is not None and (encoder.codec.bit_rate or 0) > limit:
-            encoder.codec = None  # aiortc leaves it as it is for changes below a tenth
+        aim = self.target_bitrate if limit is None else min(self.target_bitrate, round(limit * AIM))
+        setattr(encoder, _TARGETS[type(encoder)], aim)  # aiortc's own setter takes nothing small
+        codec = encoder.codec
+        if codec is None or (codec.width, codec.height, codec.bit_rate) != (frame.width, frame.height, aim):
+            encoder.codec = _CONTEXTS[type(encoder)](frame.width, frame.height, aim)  # aiortc takes what is there
 
 
 class Budget:
@@ -203,7 +208,7 @@ class LimitedOpus(Encoder):
         self._bitrate = OPUS_BITRATE
 
     def encode(self, frame: Frame, force_keyframe: bool = False) -> tuple[list[bytes], int]:
-        """The packets of one frame. Called in a thread of aiortc's."""
+        """The packets of one frame."""
         bitrate = min(self._limit.limit or OPUS_BITRATE, OPUS_BITRATE)
         if bitrate != self._bitrate:
             self._bitrate = bitrate
@@ -219,11 +224,11 @@ class LimitedOpus(Encoder):
 
 # aiortc has no setting for bit rates. A release that encodes otherwise must be noticed here and at once, not by a
 # peer that is flooded.
-_ENCODER = "_RTCRtpSender__encoder"
 _TARGETS = {Vp8Encoder: "_Vp8Encoder__target_bitrate", H264Encoder: "_H264Encoder__target_bitrate"}
+_CONTEXTS = {Vp8Encoder: rtc_contexts.vp8, H264Encoder: rtc_contexts.h264}
+_MOST = {Vp8Encoder: vpx.MAX_BITRATE, H264Encoder: h264.MAX_BITRATE}
 if (
-    list(inspect.signature(RTCRtpSender._next_encoded_frame).parameters) != ["self", "codec"]
-    or _ENCODER not in RTCRtpSender._next_encoded_frame.__code__.co_names
-    or any(name not in encoder.__init__.__code__.co_names for encoder, name in _TARGETS.items())
+    any(name not in encoder.__init__.__code__.co_names for encoder, name in _TARGETS.items())
+    or "picture_id" not in Vp8Encoder.__init__.__code__.co_names
 ):
     raise ImportError("aiortc encodes otherwise than in aiortc 1.16: bit rates cannot be limited")

@@ -19,8 +19,10 @@ from qbcall.adapters.rtc_addresses import CandidateFilter, IceSettings
 from qbcall.adapters.rtc_bitrate import SendLimits, announce
 from qbcall.adapters.rtc_closable import ClosablePeerConnection
 from qbcall.adapters.rtc_codecs import CODECS, codec_to_send, codecs_by_kind, obstacle
+from qbcall.adapters.rtc_encoder import SharedMedia
 from qbcall.adapters.rtc_jitter import release_promptly
 from qbcall.adapters.rtc_path import Path, Search
+from qbcall.adapters.rtc_sender import outgoing, send_shared
 from qbcall.adapters.rtc_stats import (
     ReceivedPackets,
     ReceivedStream,
@@ -30,7 +32,7 @@ from qbcall.adapters.rtc_stats import (
     packets_received,
     with_rates,
 )
-from qbcall.adapters.rtc_tracks import IncomingTrack, LocalMedia, OutgoingTrack, outlet
+from qbcall.adapters.rtc_tracks import IncomingTrack, OutgoingTrack
 from qbcall.core.model import CallMedia, Candidate, Description, MediaKind, StatsReport
 from qbcall.errors import MediaError, NegotiationError
 from qbcall.media.frames import Frame
@@ -58,21 +60,23 @@ class PeerConnection:
     def __init__(
         self,
         ice: IceSettings,
-        local: LocalMedia | None,
+        media: SharedMedia,
         deliver: Callable[[Frame], None],
         tell: Tell,
         clock: Callable[[], float],
         *,
         bandwidth: int = 0,
     ) -> None:
-        """`bandwidth` is the most video, in kbit/s, that is sent and that is asked for; 0: no limit.
+        """`media` is what is sent to all peers of the call.
+
+        `bandwidth` is the most video, in kbit/s, that is sent and that is asked for; 0: no limit.
 
         Raises:
             InvalidArgument: `bandwidth` is negative or too large.
         """
         self._limits = SendLimits(bandwidth)
         self._ice = ice
-        self._local = local
+        self._sent_media = media
         self._deliver = deliver
         self._tell = tell
         self._told: set[str] = set()
@@ -181,15 +185,15 @@ class PeerConnection:
     # -- details -----------------------------------------------------------------------------------------------------
 
     def _add(self, kind: MediaKind) -> None:
-        source = outlet(self._local, kind)
-        if source is None:
-            with self._search.here():
+        stream = self._sent_media.stream(kind)
+        with self._search.here():
+            if stream is None:
                 transceiver = self._pc.addTransceiver(kind.value, "recvonly")
-        else:
-            self._outgoing[kind.value] = OutgoingTrack(kind, source)
-            with self._search.here():
-                transceiver = self._pc.addTransceiver(self._outgoing[kind.value], "sendrecv")
-            self._limits.hold(kind, transceiver.sender)
+            else:
+                track = self._outgoing[kind.value] = outgoing(stream)
+                transceiver = self._pc.addTransceiver(track, "sendrecv")
+                send_shared(transceiver.sender, track)
+                self._limits.hold(kind, track.terms)
         transceiver.setCodecPreferences(CODECS[kind])
 
     async def _describe(self, ours: RTCSessionDescription) -> Description:

@@ -5,52 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Protocol
 
 import av
-from aiortc import MediaStreamTrack
+from aiortc import MediaStreamTrack, RTCRtpCodecParameters
 from aiortc.mediastreams import MediaStreamError
+from aiortc.rtcrtpsender import RTCEncodedFrame
 
+from qbcall.adapters.rtc_demand import START
+from qbcall.adapters.rtc_encoder import SharedStream
+from qbcall.adapters.rtc_share import Share, Terms
 from qbcall.core.model import MediaKind
 from qbcall.media.frames import Frame
 
 log = logging.getLogger("qbcall.adapters.rtc")
-
-
-class Feed(Protocol):
-    """One listener's share of what is sent."""
-
-    async def recv(self) -> Frame:
-        """The next frame, with a continuous time stamp. Raises once it is closed."""
-
-    def close(self) -> None:
-        """No more is wanted."""
-
-
-class Outlet(Protocol):
-    """One kind of media that is sent to all peers of a call."""
-
-    def subscribe(self) -> Feed:
-        """A share for one more peer."""
-
-
-class LocalMedia(Protocol):
-    """What this user sends in one call."""
-
-    @property
-    def audio(self) -> Outlet | None:
-        """None: nothing is sent, but audio may be received."""
-
-    @property
-    def video(self) -> Outlet | None:
-        """None: nothing is sent, but video may be received."""
-
-
-def outlet(local: LocalMedia | None, kind: MediaKind) -> Outlet | None:
-    """The part of this kind."""
-    if local is None:
-        return None
-    return local.audio if kind is MediaKind.AUDIO else local.video
 
 
 class FrameCount:
@@ -69,14 +36,15 @@ class FrameCount:
 class OutgoingTrack(MediaStreamTrack):
     """One peer's own track of what is sent: aiortc stops the track of a connection that breaks."""
 
-    def __init__(self, kind: MediaKind, source: Outlet) -> None:
+    def __init__(self, stream: SharedStream) -> None:
         super().__init__()
-        self.kind = kind.value
+        self.kind = stream.kind.value
         self.count = FrameCount()
-        self._source = source
-        self._feed: Feed | None = None
+        self.terms = Terms()
+        self._stream = stream
+        self._share: Share | None = None
 
-    async def recv(self) -> Frame:
+    async def encoded(self, codec: RTCRtpCodecParameters) -> RTCEncodedFrame:
         """The next frame to send; the share is taken when the first is asked for, so that nothing piles up before.
 
         Raises:
@@ -85,20 +53,38 @@ class OutgoingTrack(MediaStreamTrack):
         if self.readyState != "live":
             raise MediaStreamError
         try:
-            if self._feed is None:
-                self._feed = self._source.subscribe()
-            frame = await self._feed.recv()
+            if self._share is None:
+                self._share = self._stream.share(codec, self.terms)
+            encoded = await self._share.get()
         except Exception as error:
             log.debug("nothing more to send of %s: %r", self.kind, error)
             self.stop()
             raise MediaStreamError from error
-        self.count.add(frame)
-        return frame
+        self.count.add(encoded.frame)
+        return encoded.data
+
+    async def recv(self) -> Frame:
+        """See aiortc: a track has this. Nobody asks for frames that are not encoded.
+
+        Raises:
+            MediaStreamError: always.
+        """
+        raise MediaStreamError
+
+    def ask(self) -> None:
+        """The peer needs a complete picture."""
+        if self._share is not None:
+            self._share.ask()
+
+    @property
+    def rate(self) -> int:
+        """Bits per second that are aimed at now."""
+        return START if self._share is None else self._share.rate
 
     def stop(self) -> None:
         """Give the share back."""
-        if self._feed is not None:
-            self._feed.close()
+        if self._share is not None:
+            self._share.close()
         super().stop()
 
 

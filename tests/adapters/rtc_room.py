@@ -36,16 +36,21 @@ class SolidFeed:
         self.closed = False
 
     async def recv(self) -> Frame:
+        await self._due()
+        while self._outlet.held and not self.closed:
+            await self._due()
+        if self.closed or self._outlet.broken:
+            raise RuntimeError("closed")
+        return self._outlet.frame(self._count)
+
+    async def _due(self) -> None:
         due = asyncio.Event()
         timer = self._loop.call_at(self._start + self._count * 0.02, due.set)
         try:
             await due.wait()
         finally:
             timer.cancel()
-        if self.closed or self._outlet.broken:
-            raise RuntimeError("closed")
         self._count += 1
-        return self._outlet.frame(self._count)
 
     def close(self) -> None:
         self.closed = True
@@ -57,6 +62,8 @@ class SolidOutlet:
     def __init__(self, kind: MediaKind, colour: Colour, pitch: float) -> None:
         self.feeds: list[SolidFeed] = []
         self.broken = False
+        self.held = False
+        """No frames come, as from a page that does not change."""
         self._kind = kind
         self._colour = colour
         self._pitch = pitch

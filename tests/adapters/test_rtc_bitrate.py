@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from qbcall.adapters.rtc_bitrate import announce, told
+from qbcall.adapters.rtc_encoder import SharedMedia
 from qbcall.adapters.rtc_peer import PeerConnection
 from qbcall.core.model import CallMedia, Candidate, Description, MediaKind
 from qbcall.errors import InvalidArgument
@@ -79,8 +80,8 @@ class Side:
         self.pictures = 0
         """How many came in."""
         self._news = asyncio.Event()
-        local = NoiseLocal() if sends else None
-        self.connection = PeerConnection(LOOPBACK, local, self._take, self, time.monotonic, bandwidth=bandwidth)
+        media = SharedMedia(NoiseLocal() if sends else None)
+        self.connection = PeerConnection(LOOPBACK, media, self._take, self, time.monotonic, bandwidth=bandwidth)
 
     def found(self, candidate: Candidate) -> None:
         """See `rtc_peer.Tell`."""

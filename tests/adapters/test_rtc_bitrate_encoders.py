@@ -159,3 +159,14 @@ def test_sound_goes_on_without_a_gap_when_its_limit_changes() -> None:
     assert [stamp for _, stamp in packets] == [number * AUDIO_BLOCK for number in range(len(packets))]
     decoder = OpusDecoder()
     assert all(decoder.decode(JitterFrame(data, stamp)) for data, stamp in packets)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "next_one"), [(5, 9, 9), (9, 5, 9), (32_767, 3, 3), (3, 32_767, 3), (7, 7, 7)]
+)
+def test_numbers_of_pictures_go_on_from_another_encoder_but_never_back(ours: int, theirs: int, next_one: int) -> None:
+    """RFC 7741, section 4.2: 15 bits."""
+    encoder, other = Vp8Encoder(), Vp8Encoder()
+    encoder.picture_id, other.picture_id = ours, theirs
+    LimitedVideo(encoder, Bits(None)).follow(LimitedVideo(other, Bits(None)))
+    assert encoder.picture_id == next_one

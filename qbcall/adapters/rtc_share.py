@@ -1,0 +1,149 @@
+"""What is sent in one call, and what each peer gets of it once it is encoded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from aiortc.rtcrtpsender import RTCEncodedFrame
+
+from qbcall.adapters.rtc_demand import Demand
+from qbcall.media.frames import Frame, SourceEnded
+
+WAITING = 30
+"""Frames that may wait for one peer; if it takes none for so long, it is given no more before a complete picture."""
+
+
+class Feed(Protocol):
+    """One listener's share of what is sent."""
+
+    async def recv(self) -> Frame:
+        """The next frame, with a continuous time stamp. Raises once it is closed."""
+
+    def close(self) -> None:
+        """No more is wanted."""
+
+
+class Outlet(Protocol):
+    """One kind of media that is sent to all peers of a call."""
+
+    def subscribe(self) -> Feed:
+        """A share for one more listener."""
+
+
+class LocalMedia(Protocol):
+    """What this user sends in one call."""
+
+    @property
+    def audio(self) -> Outlet | None:
+        """None: nothing is sent, but audio may be received."""
+
+    @property
+    def video(self) -> Outlet | None:
+        """None: nothing is sent, but video may be received."""
+
+
+@dataclass(slots=True)
+class Terms:
+    """What one peer allows and asks for; they may change at any time."""
+
+    limit: int | None = None
+    """Bits per second that are agreed; None: no limit."""
+    demand: Demand = field(default_factory=Demand)
+    enabled: Callable[[], bool] = lambda: True
+    """Whether it was agreed that this peer is sent anything now."""
+
+
+def least_limit(some: Iterable[Terms]) -> int | None:
+    """The least of the agreed limits."""
+    return min((terms.limit for terms in some if terms.limit is not None), default=None)
+
+
+@dataclass(slots=True)
+class Cap:
+    """What an encoder may make at most."""
+
+    limit: int | None = None
+    """Bits per second; None: no limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """One frame as it goes to all peers."""
+
+    frame: Frame
+    data: RTCEncodedFrame
+    complete: bool = True
+    """It can be decoded without those before it."""
+
+
+class Giver(Protocol):
+    """Makes what a share gets."""
+
+    def rate_of(self, share: Share) -> int:
+        """Bits per second that are aimed at now in what this share gets."""
+
+    def ask(self, share: Share) -> None:
+        """Its peer needs a complete picture."""
+
+    def leave(self, share: Share) -> None:
+        """It is closed."""
+
+
+class Share:
+    """What one peer gets of an encoding."""
+
+    def __init__(self, encoding: Giver, terms: Terms) -> None:
+        self.terms = terms
+        self.incomplete = True
+        """Nothing can be decoded before a complete picture comes."""
+        self._encoding = encoding
+        self._waiting: deque[Encoded] = deque()
+        self._news = asyncio.Event()
+        self._open = True
+
+    async def get(self) -> Encoded:
+        """The next frame for this peer.
+
+        Raises:
+            SourceEnded: there are no more.
+        """
+        while not self._waiting:
+            if not self._open:
+                raise SourceEnded("no more is encoded")
+            self._news.clear()
+            await self._news.wait()
+        return self._waiting.popleft()
+
+    def put(self, encoded: Encoded) -> None:
+        """Told by the encoding: one more. What the peer could not decode, or may not get, is left out."""
+        if len(self._waiting) >= WAITING:
+            self._waiting.clear()
+            self.incomplete = True
+        self.incomplete = not self.terms.enabled() or (self.incomplete and not encoded.complete)
+        if not self.incomplete:
+            self._waiting.append(encoded)
+            self._news.set()
+
+    def ask(self) -> None:
+        """The peer needs a complete picture."""
+        self._encoding.ask(self)
+
+    @property
+    def rate(self) -> int:
+        """Bits per second that are aimed at now."""
+        return self._encoding.rate_of(self)
+
+    def end(self) -> None:
+        """Told by the encoding: there are no more."""
+        self._open = False
+        self._news.set()
+
+    def close(self) -> None:
+        """No more is wanted; again is no error."""
+        self._waiting.clear()
+        self.end()
+        self._encoding.leave(self)
