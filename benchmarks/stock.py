@@ -1,4 +1,4 @@
-"""The program with aiortc's own way to send, for comparison: an encoder for each peer."""
+"""The program with aiortc's own ways, for comparison: an encoder for each peer, a decoder for each track."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 from aiortc.mediastreams import MediaStreamError
 
-from qbcall.adapters import rtc_peer
+from qbcall.adapters import rtc_peer, rtc_receive
 from qbcall.adapters.rtc_share import Feed
 from qbcall.adapters.rtc_tracks import OutgoingTrack
 from qbcall.cli import main
@@ -43,4 +43,5 @@ def leave_alone(*_: object) -> None:
 if __name__ == "__main__":
     for name, instead in {"OutgoingTrack": StockTrack, "send_shared": leave_alone}.items():
         setattr(rtc_peer, name, instead)
+    rtc_receive.SUITED = False
     sys.exit(main())

@@ -10,7 +10,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 
-from aiortc import RTCRtpReceiver
 from aiortc.jitterbuffer import JitterBuffer, JitterFrame
 from aiortc.rtp import RtpPacket
 
@@ -65,26 +64,6 @@ def data_of(packet: RtpPacket) -> bytes:
     return data
 
 
-def release_promptly(receiver: RTCRtpReceiver) -> None:
-    """Let it decode each picture as soon as it is complete; it must not have received anything yet."""
-    codecs, clock, queue = (vars(receiver)[name] for name in (_CODECS, _CLOCK, _QUEUE))
-
-    def decode(payload_type: int, frame: JitterFrame) -> None:
-        frame.timestamp = clock.map(frame.timestamp)
-        queue.put((codecs[payload_type], frame))
-
-    setattr(receiver, _BUFFER, PromptBuffer(decode))
-
-
-# aiortc has no setting for this. Its receiver decodes at most one picture for each packet, so that its buffer hands
-# them over itself.
-_BUFFER = "_RTCRtpReceiver__jitter_buffer"
-_CODECS = "_RTCRtpReceiver__codecs"
-_CLOCK = "_RTCRtpReceiver__timestamp_mapper"
-_QUEUE = "_RTCRtpReceiver__decoder_queue"
-_KNOWN = (
-    {_BUFFER, _CODECS, _CLOCK, _QUEUE} <= set(RTCRtpReceiver._handle_rtp_packet.__code__.co_names),
-    list(inspect.signature(JitterBuffer._remove_frame).parameters) == ["self", "sequence_number"],
-)
-if not all(_KNOWN):
+# aiortc has no setting for this.
+if list(inspect.signature(JitterBuffer._remove_frame).parameters) != ["self", "sequence_number"]:
     raise ImportError("aiortc receives otherwise than in aiortc 1.16: pictures would come late")

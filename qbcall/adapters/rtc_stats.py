@@ -20,6 +20,7 @@ from aiortc.stats import (
 )
 
 from qbcall.adapters.rtc_tracks import FrameCount
+from qbcall.adapters.rtc_viewer import Received
 from qbcall.core.model import MediaKind, StatsReport, StreamStats
 
 T = TypeVar("T")
@@ -86,7 +87,7 @@ class ReceivedStream:
     """One kind of media that comes from the peer."""
 
     transceiver: RTCRtpTransceiver
-    count: FrameCount
+    received: Received
     packets: ReceivedPackets
     codecs: Mapping[int, Codec]
     """By payload type, as they were agreed."""
@@ -95,7 +96,7 @@ class ReceivedStream:
         """The counters now, without rates."""
         codec = None if self.packets.payload_type is None else self.codecs.get(self.packets.payload_type)
         stream = replace(
-            frames_of(self.count),
+            frames_received(self.received),
             packets=self.packets.packets,
             bytes=self.packets.bytes,
             codec=codec.name if codec else None,
@@ -128,7 +129,7 @@ def added(before: StatsReport, now: StatsReport) -> StatsReport:
     )
 
 
-COUNTS = ("packets", "bytes", "packets_lost", "frames")
+COUNTS = ("packets", "bytes", "packets_lost", "frames", "frames_decoded")
 LASTING = ("codec", "width", "height")
 
 
@@ -163,6 +164,15 @@ def frames_of(count: FrameCount) -> StreamStats:
             return StreamStats(frames=count.frames, audio_level=level(block))
         case _:
             return StreamStats(frames=count.frames)
+
+
+def frames_received(received: Received) -> StreamStats:
+    """What the frames themselves tell, and while nobody wants them decoded, what was said about them."""
+    stream = replace(frames_of(received), frames_decoded=received.decoded)
+    if received.kind is MediaKind.AUDIO:
+        return stream if received.latest else replace(stream, audio_level=received.level)
+    width, height = received.size or (None, None)
+    return stream if received.latest else replace(stream, width=width, height=height)
 
 
 def level(block: av.AudioFrame) -> float:
