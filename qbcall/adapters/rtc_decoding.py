@@ -57,11 +57,12 @@ class DecoderThread:
 class PictureDecoder:
     """Decodes the pictures of one peer, from a complete one on."""
 
-    def __init__(self, thread: DecoderThread, deliver: Callable[[Frame], None], failed: Callable[[], None]) -> None:
-        """`deliver` takes each picture, and `failed` is told of each that cannot be decoded; on the event loop."""
+    def __init__(self, thread: DecoderThread, deliver: Callable[[Frame], None]) -> None:
+        """`deliver` takes each picture, on the event loop."""
+        self.failed: Callable[[], None] = lambda: None
+        """Told of each that cannot be decoded, on the event loop."""
         self._thread = thread
         self._deliver = deliver
-        self._failed = failed
         self._loop = asyncio.get_running_loop()
         self._decoder = LazyDecoder()
         self._waiting = 0
@@ -95,7 +96,7 @@ class PictureDecoder:
         if self._closed:
             return
         if pictures is None:
-            self._failed()
+            self.failed()
             return
         for picture in pictures:
             self._deliver(picture)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 START_CODE = b"\0\0\0\1"
 """Before each NAL unit, as aiortc joins them (H.264, annex B)."""
-COMPLETE_UNITS = (5, 7)
-"""A slice of an IDR picture, and a sequence parameter set, which comes before one (H.264, table 7-1)."""
+PARAMETERS = 7
+"""A sequence parameter set (H.264, table 7-1)."""
+COMPLETE_UNITS = (5, PARAMETERS)
+"""A slice of an IDR picture, and what comes before one."""
 VP8_START = b"\x9d\x01\x2a"
 """In each picture of VP8 that is complete (RFC 6386, section 9.1)."""
 
@@ -15,6 +17,13 @@ def is_complete(codec: str, data: bytes) -> bool:
     if codec.upper() == "VP8":
         return len(data) >= 10 and not data[0] & 1 and data[3:6] == VP8_START
     return data.startswith(START_CODE) and any(unit in COMPLETE_UNITS for unit in _units(data))
+
+
+def opens_complete(codec: str, data: bytes) -> bool:
+    """Whether this is the first packet of a complete picture, and none of those in its middle."""
+    if codec.upper() == "VP8":
+        return is_complete(codec, data)
+    return data.startswith(START_CODE) and _units(data)[:1] == [PARAMETERS]
 
 
 def size_of(codec: str, data: bytes) -> tuple[int, int] | None:

@@ -2,119 +2,165 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
 
 from aiortc import RTCRtpCodecParameters
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtp import RtpPacket
 
 from qbcall.adapters.rtc_decoding import DecoderThread, PictureDecoder
-from qbcall.adapters.rtc_jitter import PromptBuffer, data_of
-from qbcall.adapters.rtc_keyframes import is_complete, size_of
+from qbcall.adapters.rtc_jitter import Picture, PictureBuffer, data_of
+from qbcall.adapters.rtc_keyframes import is_complete, opens_complete, size_of
+from qbcall.adapters.rtc_missing import AT_FIRST, Wish
 from qbcall.adapters.rtc_viewer import Received
 
-REPEAT_AFTER = 0.3
-"""Seconds between two requests for a complete picture."""
+LEAST_WAIT = 0.005
+"""Seconds between two looks at what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What was agreed with the peer."""
+
+    codecs: Mapping[int, RTCRtpCodecParameters]
+    """By payload type."""
+    origin: Callable[[int], int]
+    """Maps RTP time stamps to those that begin with 0 and do not wrap."""
+
+    def begins(self, payload_type: int, data: bytes) -> bool:
+        """Whether a decoder can begin with this picture."""
+        return is_complete(self.codecs[payload_type].name, data)
+
+    def opens(self, payload_type: int, data: bytes) -> bool:
+        """Whether this is the first packet of such a picture."""
+        return opens_complete(self.codecs[payload_type].name, data)
+
+
+class Feedback(Protocol):
+    """Tells the peer what is missing."""
+
+    def need_picture(self, ssrc: int) -> None:
+        """A complete picture (RFC 4585, section 6.3.1: PLI)."""
+
+    def need_packets(self, ssrc: int, numbers: list[int]) -> None:
+        """These packets (RFC 4585, section 6.2.1: NACK)."""
 
 
 class Pictures:
     """Stands where aiortc's receiver has its buffer."""
 
-    def __init__(
-        self,
-        received: Received,
-        codecs: Mapping[int, RTCRtpCodecParameters],
-        origin: Callable[[int], int],
-        thread: DecoderThread,
-        *,
-        request: Callable[[int], None],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """`origin` maps RTP time stamps to those that begin with 0; `request` asks an SSRC for a complete picture."""
+    def __init__(self, received: Received, format: Format, thread: DecoderThread, feedback: Feedback) -> None:
         self._received = received
-        self._codecs = codecs
-        self._origin = origin
+        self._format = format
         self._thread = thread
-        self._request = request
-        self._clock = clock
+        self._feedback = feedback
         self._ssrc: int | None = None
         self._stamp: int | None = None
-        self._asked_at: float | None = None
-        self._incomplete = False
-        self._buffer: PromptBuffer | None = None
-        self._decoder: PictureDecoder | None = None
+        self._viewing: Viewing | None = None
 
     def add(self, packet: RtpPacket) -> tuple[bool, None]:
-        """A packet came; whether aiortc is to ask for a complete picture, which it is not to decode."""
-        self._ssrc = packet.ssrc
-        if not self._received.wanted:
-            self._stop()
+        """A packet came. Aiortc is neither to ask for anything nor to decode it."""
+        first, self._ssrc = self._ssrc is None, packet.ssrc
+        if self._received.wanted:
+            self._view(packet.ssrc, first=first).add(packet)
+        else:
+            self.close()
             self._note(packet)
-            return False, None
-        if self._buffer is None:
-            self._start()
-        assert self._buffer is not None, "started"
-        lost, _ = self._buffer.add(packet)
-        if lost:
-            self._incomplete = True
-        self._ask_again()
         return False, None
 
     def wake(self) -> None:
         """Somebody may want to look: ask for a picture now, and not only when the next packet comes."""
-        if self._ssrc is not None and self._buffer is None and self._received.wanted:
-            self._start()
-            self._ask_again()
+        if self._ssrc is not None and self._received.wanted:
+            self._view(self._ssrc).tend()
 
     def close(self) -> None:
         """Deliver nothing more."""
-        self._stop()
+        if self._viewing is not None:
+            self._viewing.close()
+            self._viewing = None
 
-    # -- details -----------------------------------------------------------------------------------------------------
-
-    def _start(self) -> None:
-        self._buffer = PromptBuffer(self._take)
-        self._decoder = PictureDecoder(self._thread, self._received.hand_over, self._fail)
-        self._incomplete = True
-        # The first picture of a call is complete: nobody has to be asked for it.
-        self._asked_at = self._clock() if self._stamp is None else None
-
-    def _stop(self) -> None:
-        if self._decoder is not None:
-            self._decoder.close()
-        self._buffer = self._decoder = None
+    def _view(self, ssrc: int, *, first: bool = False) -> Viewing:
+        if self._viewing is None or self._viewing.ssrc != ssrc:
+            self.close()
+            decoder = PictureDecoder(self._thread, self._received.hand_over)
+            self._viewing = Viewing(ssrc, self._format, decoder, self._feedback)
+            if first:  # a peer begins with a complete picture
+                self._viewing.wish.wait(asyncio.get_running_loop().time() + AT_FIRST)
+        return self._viewing
 
     def _note(self, packet: RtpPacket) -> None:
         """Count a picture that nobody wants, at its first packet."""
         if packet.timestamp == self._stamp or not data_of(packet):
             return
         self._stamp = packet.timestamp
-        codec = self._codecs[packet.payload_type]
-        self._received.size = size_of(codec.name, data_of(packet)) or self._received.size
+        name = self._format.codecs[packet.payload_type].name
+        self._received.size = size_of(name, data_of(packet)) or self._received.size
         self._received.pass_by()
 
-    def _take(self, payload_type: int, frame: JitterFrame) -> None:
-        """A picture is there."""
-        assert self._decoder is not None, "only while somebody looks"
-        self._stamp = frame.timestamp
-        codec = self._codecs[payload_type]
-        if self._incomplete and not is_complete(codec.name, frame.data):
-            return
-        self._incomplete = self._decoder.full
-        if not self._incomplete:
-            frame.timestamp = self._origin(frame.timestamp)
-            self._decoder.decode(codec, frame)
+
+class Viewing:
+    """As long as somebody looks: what is missing is asked for, and what is there is decoded."""
+
+    def __init__(self, ssrc: int, format: Format, decoder: PictureDecoder, feedback: Feedback) -> None:
+        self.ssrc = ssrc
+        """Of the peer's pictures."""
+        self.wish = Wish()
+        """For a complete picture."""
+        self._format = format
+        self._decoder = decoder
+        self._feedback = feedback
+        self._buffer = PictureBuffer(format.begins, format.opens)
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        decoder.failed = self._fail
+
+    def add(self, packet: RtpPacket) -> None:
+        """A packet came."""
+        self._decode(self._buffer.add(packet, self._loop.time()))
+        self.tend()
+
+    def tend(self) -> None:
+        """Ask for what is missing, if it is time."""
+        now = self._loop.time()
+        self._decode(self._buffer.tend(now))
+        if numbers := self._buffer.missing.due(now):
+            self._feedback.need_packets(self.ssrc, numbers)
+        if not self._buffer.incomplete:
+            self.wish.fulfil()
+        elif self.wish.due(now):
+            self._feedback.need_picture(self.ssrc)
+        self._arm(now)
+
+    def close(self) -> None:
+        """Ask for nothing and decode nothing more."""
+        self._decoder.close()
+        self._cancel()
+
+    def _cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _arm(self, now: float) -> None:
+        """Look again when the next request is due."""
+        self._cancel()
+        times = (self._buffer.missing.next_at, self.wish.next_at if self._buffer.incomplete else None)
+        at = min((time for time in times if time is not None), default=None)
+        if at is not None:
+            self._timer = self._loop.call_at(max(at, now + LEAST_WAIT), self.tend)
+
+    def _decode(self, pictures: list[Picture]) -> None:
+        for picture in pictures:
+            if self._decoder.full:
+                self._buffer.incomplete = True
+                return
+            frame = JitterFrame(picture.data, self._format.origin(picture.timestamp))
+            self._decoder.decode(self._format.codecs[picture.payload_type], frame)
 
     def _fail(self) -> None:
         """One could not be decoded; those that build on it would show rubbish."""
-        self._incomplete = True
-        self._ask_again()
-
-    def _ask_again(self) -> None:
-        if not self._incomplete or self._ssrc is None:
-            return
-        now = self._clock()
-        if self._asked_at is None or now - self._asked_at >= REPEAT_AFTER:
-            self._asked_at = now
-            self._request(self._ssrc)
+        self._buffer.incomplete = True
+        self.tend()

@@ -10,15 +10,16 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+from collections.abc import Coroutine
 from types import FunctionType
-from typing import Protocol
+from typing import Any, Protocol
 
 from aiortc import RTCRtpReceiver
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rtcrtpreceiver import TimestampMapper
 
 from qbcall.adapters.rtc_decoding import DecoderThread
-from qbcall.adapters.rtc_pictures import Pictures
+from qbcall.adapters.rtc_pictures import Format, Pictures
 from qbcall.adapters.rtc_sound import Sound
 from qbcall.adapters.rtc_tracks import IncomingTrack
 from qbcall.adapters.rtc_viewer import Received, Viewer
@@ -46,36 +47,45 @@ def receive(receiver: RTCRtpReceiver, viewer: Viewer) -> tuple[Received, Intake]
 
 
 def _on_demand(receiver: RTCRtpReceiver, received: Received, thread: DecoderThread) -> Intake:
-    codecs, queue = vars(receiver)[_CODECS], vars(receiver)[_QUEUE]
-    origin = TimestampMapper().map
-    queue.put(None)  # its thread ends as soon as it starts
+    format = Format(vars(receiver)[_CODECS], TimestampMapper().map)
     intake = (
-        Pictures(received, codecs, origin, thread, request=Requests(receiver).ask)
+        Pictures(received, format, thread, Requests(receiver))
         if received.kind is MediaKind.VIDEO
-        else Sound(received, codecs, origin)
+        else Sound(received, format)
     )
+    vars(receiver)[_QUEUE].put(None)  # its thread ends as soon as it starts
     setattr(receiver, _BUFFER, intake)
+    setattr(receiver, _NACKS, None)
     return intake
 
 
 class Requests:
-    """Asks a peer for complete pictures."""
+    """Asks a peer for what is missing."""
 
     def __init__(self, receiver: RTCRtpReceiver) -> None:
         self._receiver = receiver
         self._sending: set[asyncio.Task[None]] = set()
 
-    def ask(self, ssrc: int) -> None:
-        """Send a picture loss indication (RFC 4585, section 6.3.1)."""
-        task = asyncio.get_running_loop().create_task(self._receiver._send_rtcp_pli(ssrc), name="qbcall-ask")
+    def need_picture(self, ssrc: int) -> None:
+        """See `rtc_pictures.Feedback`."""
+        self._send(self._receiver._send_rtcp_pli(ssrc))
+
+    def need_packets(self, ssrc: int, numbers: list[int]) -> None:
+        """See `rtc_pictures.Feedback`."""
+        self._send(self._receiver._send_rtcp_nack(ssrc, numbers))
+
+    def _send(self, request: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(request, name="qbcall-ask")
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
 
 _PREFIX = "_RTCRtpReceiver_"
-_BUFFER, _CODECS, _QUEUE = (f"{_PREFIX}_{name}" for name in ("jitter_buffer", "codecs", "decoder_queue"))
+_BUFFER, _CODECS, _NACKS, _QUEUE = (
+    f"{_PREFIX}_{name}" for name in ("jitter_buffer", "codecs", "nack_generator", "decoder_queue")
+)
 _USED = {
-    "_handle_rtp_packet": {_BUFFER, _CODECS, _QUEUE, "add", "_send_rtcp_pli"},
+    "_handle_rtp_packet": {_BUFFER, _CODECS, _NACKS, _QUEUE, "add", "_send_rtcp_pli", "_send_rtcp_nack"},
     "receive": {_CODECS, _QUEUE, "decoder_worker"},
 }
 """The functions of aiortc's receiver that use what is replaced, and the names that they use."""
@@ -91,6 +101,7 @@ def suited() -> bool:
         )
         and list(inspect.signature(JitterBuffer.add).parameters) == ["self", "packet"]
         and list(inspect.signature(RTCRtpReceiver._send_rtcp_pli).parameters) == ["self", "media_ssrc"]
+        and list(inspect.signature(RTCRtpReceiver._send_rtcp_nack).parameters) == ["self", "media_ssrc", "lost"]
         and list(inspect.signature(TimestampMapper.map).parameters) == ["self", "timestamp"]
     )
 

@@ -6,14 +6,13 @@ A block of Opus is decoded in less time than it takes to hand it to a thread.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
 
-from aiortc import RTCRtpCodecParameters
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtp import RtpPacket
 
 from qbcall.adapters.rtc_decoding import LazyDecoder
 from qbcall.adapters.rtc_jitter import data_of
+from qbcall.adapters.rtc_pictures import Format
 from qbcall.adapters.rtc_sequence import Sequence
 from qbcall.adapters.rtc_viewer import Received
 
@@ -26,13 +25,9 @@ MOST_HELD = 3
 class Sound:
     """Stands where aiortc's receiver has its buffer."""
 
-    def __init__(
-        self, received: Received, codecs: Mapping[int, RTCRtpCodecParameters], origin: Callable[[int], int]
-    ) -> None:
-        """`origin` maps RTP time stamps to those that begin with 0."""
+    def __init__(self, received: Received, format: Format) -> None:
         self._received = received
-        self._codecs = codecs
-        self._origin = origin
+        self._format = format
         self._sequence: Sequence | None = None
         self._decoder = LazyDecoder()
         self._loop = asyncio.get_running_loop()
@@ -85,6 +80,6 @@ class Sound:
             self._play(self._sequence.skip())
 
     def _decode(self, packet: RtpPacket) -> None:
-        frame = JitterFrame(data_of(packet), self._origin(packet.timestamp))
-        for block in self._decoder.decode(self._codecs[packet.payload_type], frame) or ():
+        frame = JitterFrame(data_of(packet), self._format.origin(packet.timestamp))
+        for block in self._decoder.decode(self._format.codecs[packet.payload_type], frame) or ():
             self._received.hand_over(block)
