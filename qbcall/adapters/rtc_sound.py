@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import asyncio
 
-from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtp import RtpPacket
 
-from qbcall.adapters.rtc_decoding import LazyDecoder
+from qbcall.adapters.rtc_blocks import Blocks
 from qbcall.adapters.rtc_jitter import data_of
 from qbcall.adapters.rtc_pictures import Format
-from qbcall.adapters.rtc_sequence import Sequence
+from qbcall.adapters.rtc_sequence import Sequence, distance
 from qbcall.adapters.rtc_viewer import Received
 
 HOLD = 0.03
@@ -29,7 +28,8 @@ class Sound:
         self._received = received
         self._format = format
         self._sequence: Sequence | None = None
-        self._decoder = LazyDecoder()
+        self._blocks = Blocks()
+        self._last: int | None = None
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -44,7 +44,7 @@ class Sound:
             self._received.pass_by()
             return False, None
         if self._sequence is None:
-            self._sequence, self._decoder = Sequence(MOST_HELD), LazyDecoder()
+            self._sequence, self._blocks, self._last = Sequence(MOST_HELD), Blocks(), None
         self._play(self._sequence.add(packet))
         return False, None
 
@@ -80,6 +80,9 @@ class Sound:
             self._play(self._sequence.skip())
 
     def _decode(self, packet: RtpPacket) -> None:
-        frame = JitterFrame(data_of(packet), self._format.origin(packet.timestamp))
-        for block in self._decoder.decode(self._format.codecs[packet.payload_type], frame) or ():
-            self._received.hand_over(block)
+        lost = self._last is not None and distance(packet.sequence_number, self._last) != 1
+        self._last = packet.sequence_number
+        codec, stamp = self._format.codecs[packet.payload_type], self._format.origin(packet.timestamp)
+        blocks, made_up = self._blocks.decode(codec, data_of(packet), stamp, lost=lost)
+        for place, block in enumerate(blocks):
+            self._received.hand_over(block, made_up=place < made_up)

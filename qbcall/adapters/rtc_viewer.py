@@ -35,6 +35,8 @@ class Received(FrameCount):
         self.kind = kind
         self.decoded = 0
         """How many of them were decoded."""
+        self.made_up = 0
+        """How many more there were in place of lost ones."""
         self.size: tuple[int, int] | None = None
         """Width and height of the newest picture that told."""
         self.level: float | None = None
@@ -53,10 +55,13 @@ class Received(FrameCount):
         self.latest = None
         self._viewer.passed(self.kind)
 
-    def hand_over(self, frame: Frame) -> None:
-        """One came, and was decoded."""
-        self.add(frame)
-        self.decoded += 1
+    def hand_over(self, frame: Frame, *, made_up: bool = False) -> None:
+        """One came, and was decoded; or did not come, and was made up."""
+        if made_up:
+            self.made_up += 1
+        else:
+            self.add(frame)
+            self.decoded += 1
         try:
             self._viewer.deliver(frame)
         except Exception:

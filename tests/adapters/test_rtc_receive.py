@@ -8,13 +8,12 @@ from collections.abc import Callable
 
 import pytest
 from aiortc import RTCRtpReceiver
-from aiortc.codecs.base import Decoder
 from aiortc.codecs.h264 import H264Decoder
-from aiortc.codecs.opus import OpusDecoder
 from aiortc.codecs.vpx import Vp8Decoder
 from aiortc.jitterbuffer import JitterFrame
 
 from qbcall.adapters import rtc_receive
+from qbcall.adapters.rtc_blocks import Blocks
 from qbcall.adapters.rtc_codecs import CODECS
 from qbcall.core.inputs import MediaFlowing, StatsRead
 from qbcall.core.model import MediaKind, StatsReport
@@ -30,14 +29,15 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> Counter[tuple[str, str]]:
     calls: Counter[tuple[str, str]] = Counter()
 
     def counted(name: str, decode: Callable[..., object]) -> Callable[..., object]:
-        def count(this: Decoder, frame: JitterFrame) -> object:
+        def count(*arguments: object, **named: object) -> object:
             calls[name, threading.current_thread().name] += 1
-            return decode(this, frame)
+            return decode(*arguments, **named)
 
         return count
 
-    for decoder in (Vp8Decoder, H264Decoder, OpusDecoder):
+    for decoder in (Vp8Decoder, H264Decoder):
         monkeypatch.setattr(decoder, "decode", counted(decoder.__name__, decoder.decode))
+    monkeypatch.setattr(Blocks, "decode", counted("Blocks", Blocks.decode))
     return calls
 
 
@@ -148,26 +148,7 @@ def test_pictures_of_all_peers_are_decoded_in_one_thread_and_sound_in_the_loop(
 
     run(play)
     assert {thread for name, thread in decoded if name == "Vp8Decoder"} == {"qbcall-decode"}
-    assert {thread for name, thread in decoded if name == "OpusDecoder"} == {threading.current_thread().name}
-
-
-def test_sound_that_cannot_be_decoded_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    fail = iter(range(10))
-    decode = OpusDecoder.decode
-
-    def sometimes(this: OpusDecoder, frame: JitterFrame) -> object:
-        if next(fail, None) is not None:
-            raise ValueError("odd")
-        return decode(this, frame)
-
-    monkeypatch.setattr(OpusDecoder, "decode", sometimes)
-
-    async def play() -> None:
-        async with Endpoint("a", pitch=500) as a, Endpoint("b", sends=()) as b:
-            await join(a, b)
-            assert abs(pitch(await b.frame(a, AUDIO, more=5)) - 500) <= 50
-
-    run(play)
+    assert {thread for name, thread in decoded if name == "Blocks"} == {threading.current_thread().name}
 
 
 def test_picture_that_cannot_be_decoded_makes_the_peer_send_a_complete_one(monkeypatch: pytest.MonkeyPatch) -> None:
