@@ -18,6 +18,7 @@ from aiortc.codecs import get_decoder
 from aiortc.codecs.base import Decoder
 from aiortc.jitterbuffer import JitterFrame
 
+from qbcall.adapters.rtc_keyframes import MOST_PIXELS, is_too_large
 from qbcall.media.frames import Frame
 
 log = logging.getLogger("qbcall.adapters.rtc")
@@ -112,6 +113,8 @@ class LazyDecoder:
     def decode(self, codec: RTCRtpCodecParameters, frame: JitterFrame) -> list[Frame] | None:
         """What is in it; None: it cannot be decoded."""
         try:
+            if is_too_large(codec.name, frame.data):
+                return None
             if self._decoder is None or codec is not self._codec:
                 self._codec, self._decoder = codec, decoder_of(codec)
             decoded = self._decoder.decode(frame)
@@ -131,4 +134,5 @@ def decoder_of(codec: RTCRtpCodecParameters) -> Decoder:
     context = vars(decoder).get("codec")
     if isinstance(context, av.VideoCodecContext):
         context.thread_count = 1
+        context.options = {"max_pixels": str(MOST_PIXELS)}
     return decoder

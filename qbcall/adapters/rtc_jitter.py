@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from aiortc.rtp import RtpPacket
 
 from qbcall.adapters.rtc_missing import Missing
-from qbcall.adapters.rtc_sequence import FAR, STRAYS, distance
+from qbcall.adapters.rtc_sequence import Strays, distance
 
 CAPACITY = 512
 """Packets that wait; as many as in aiortc's own buffer for pictures."""
@@ -55,18 +55,17 @@ class PictureBuffer:
         self._held: dict[int, RtpPacket] = {}
         self._next = self._newest = -1
         self._heard_at = 0.0
-        self._strays = 0
+        self._strays = Strays()
 
     def add(self, packet: RtpPacket, now: float) -> list[Picture]:
         """A packet came: the pictures that can be decoded now."""
         number = packet.sequence_number
-        if self._next < 0 or not self._belongs(number):
-            if self._next >= 0 and self._strays < STRAYS:
+        if self._next < 0:
+            self._restart(number)
+        if self._strays.hold(distance(number, self._next)):
+            if not self._strays.begins_again:
                 return []
             self._restart(number)
-        if distance(number, self._next) < 0:
-            return []  # too late, or once more
-        self._strays = 0
         self._note(number, now)
         self._held[number] = packet
         pictures = self._release()
@@ -88,13 +87,6 @@ class PictureBuffer:
 
     # -- order -------------------------------------------------------------------------------------------------------
 
-    def _belongs(self, number: int) -> bool:
-        """Whether it is of the stream; several that are far behind, one after the other, show that it began again."""
-        if distance(number, self._next) > -FAR:
-            return True
-        self._strays += 1
-        return False
-
     def _note(self, number: int, now: float) -> None:
         """See what is missing before it."""
         ahead = distance(number, self._newest)
@@ -112,7 +104,7 @@ class PictureBuffer:
         self._held.clear()
         self.missing.clear()
         self._next, self._newest = number, (number - 1) % 2**16
-        self._strays = 0
+        self._strays.clear()
         self.incomplete = True
 
     def _ahead(self, number: int) -> int:

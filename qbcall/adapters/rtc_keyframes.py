@@ -8,6 +8,8 @@ PARAMETERS = 7
 """A sequence parameter set (H.264, table 7-1)."""
 COMPLETE_UNITS = (5, PARAMETERS)
 """A slice of an IDR picture, and what comes before one."""
+MOST_PIXELS = 4096 * 2304
+"""In a picture; one that claims more is not decoded: it takes that much memory, whatever is in it."""
 VP8_START = b"\x9d\x01\x2a"
 """In each picture of VP8 that is complete (RFC 6386, section 9.1)."""
 
@@ -31,6 +33,12 @@ def size_of(codec: str, data: bytes) -> tuple[int, int] | None:
     if codec.upper() != "VP8" or not is_complete(codec, data):
         return None
     return int.from_bytes(data[6:8], "little") & 0x3FFF, int.from_bytes(data[8:10], "little") & 0x3FFF
+
+
+def is_too_large(codec: str, data: bytes) -> bool:
+    """Whether a picture says that it is; libvpx takes the memory before it looks at the rest."""
+    width, height = size_of(codec, data) or (0, 0)
+    return width * height > MOST_PIXELS
 
 
 def _units(data: bytes) -> list[int]:

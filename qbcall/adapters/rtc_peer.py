@@ -21,6 +21,7 @@ from qbcall.adapters.rtc_bitrate import SendLimits, announce
 from qbcall.adapters.rtc_closable import ClosablePeerConnection
 from qbcall.adapters.rtc_codecs import CODECS, codec_to_send, codecs_by_kind, obstacle
 from qbcall.adapters.rtc_encoder import SharedMedia
+from qbcall.adapters.rtc_guard import guard
 from qbcall.adapters.rtc_path import Path, Search
 from qbcall.adapters.rtc_receive import Intake, receive
 from qbcall.adapters.rtc_sender import send_shared
@@ -243,6 +244,8 @@ class PeerConnection:
         self._received[track.kind], self._intakes[track.kind] = receive(transceiver.receiver, self._viewer)
 
     def _observe(self) -> None:
+        for receiver in self._pc.getReceivers():
+            guard(receiver.transport)
         if not self._watched:
             return
         if self._pc.iceConnectionState == "checking" and self._is_new("checking"):

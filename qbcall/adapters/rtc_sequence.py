@@ -7,7 +7,32 @@ from aiortc.rtp import RtpPacket
 FAR = 1000
 """Packets; one that is farther away belongs to a stream that began again (RFC 3550, appendix A.1: MAX_DROPOUT)."""
 STRAYS = 3
-"""Packets far behind, one after the other, that show that the numbers began again and not that one was late."""
+"""Packets far away, one after the other, that show that the numbers began again and not that one is odd."""
+LATE = 100
+"""The same for packets that are behind by less: so many are not late."""
+
+
+class Strays:
+    """Tells packets that do not belong to the stream from a stream that began again."""
+
+    def __init__(self) -> None:
+        self._far = self._behind = 0
+
+    def hold(self, ahead: int) -> bool:
+        """Whether a packet so far ahead is to be left out; `begins_again` says if that is once too often."""
+        far, behind = abs(ahead) > FAR, ahead < 0
+        self._far = self._far + 1 if far else 0
+        self._behind = self._behind + 1 if behind else 0
+        return far or behind
+
+    @property
+    def begins_again(self) -> bool:
+        """Whether the latest packet is the first of a stream that began again, or one of its first."""
+        return self._far >= STRAYS or self._behind >= LATE
+
+    def clear(self) -> None:
+        """It began again."""
+        self._far = self._behind = 0
 
 
 class Sequence:
@@ -17,7 +42,7 @@ class Sequence:
         self._most_held = most_held
         self._next: int | None = None
         self._held: dict[int, RtpPacket] = {}
-        self._strays = 0
+        self._strays = Strays()
 
     @property
     def holds(self) -> bool:
@@ -29,12 +54,9 @@ class Sequence:
         number = packet.sequence_number
         if self._next is None:
             self._next = number
-        ahead = distance(number, self._next)
-        if abs(ahead) > FAR:
-            return self._stray(packet)
-        self._strays = 0
-        if ahead >= 0:
-            self._held[number] = packet
+        if self._strays.hold(distance(number, self._next)):
+            return self._begin_again(packet) if self._strays.begins_again else []
+        self._held[number] = packet
         ready = self._ready()
         while len(self._held) > self._most_held:
             ready += self.skip()
@@ -57,14 +79,12 @@ class Sequence:
             self._next = (self._next + 1) % 2**16
         return ready
 
-    def _stray(self, packet: RtpPacket) -> list[RtpPacket]:
-        self._strays += 1
-        if self._strays < STRAYS:
-            return []
-        self._strays, self._next, rest = 0, packet.sequence_number, self._held
-        self._held = {}
-        start = min(rest, default=0)
-        left = [rest[number] for number in sorted(rest, key=lambda number: distance(number, start))]
+    def _begin_again(self, packet: RtpPacket) -> list[RtpPacket]:
+        left = self.skip()
+        while self._held:
+            left += self.skip()
+        self._strays.clear()
+        self._next = packet.sequence_number
         return [*left, *self.add(packet)]
 
 

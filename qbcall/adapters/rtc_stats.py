@@ -35,8 +35,15 @@ class Codec:
     """Units of RTP time stamps in a second; jitter is told in them."""
 
 
+MOST_STREAMS = 16
+"""SSRCs of one kind of media in one connection: a peer has one or two, and others when it begins again."""
+
+
 class ReceivedPackets:
-    """Counts what one receiver gets: aiortc counts no bytes per kind, and tells repetitions' numbers instead."""
+    """Counts what one receiver gets: aiortc counts no bytes per kind, and tells repetitions' numbers instead.
+
+    aiortc keeps counts for each SSRC without limit, and sends reports on all of them: most of many are left out.
+    """
 
     def __init__(self, receiver: RTCRtpReceiver) -> None:
         self.packets = 0
@@ -45,10 +52,17 @@ class ReceivedPackets:
         """Their payload."""
         self.payload_type: int | None = None
         """Of the latest packet (RFC 3550, section 5.1); says which codec the peer uses."""
+        self._streams: set[int] = set()
+        self._receiver = receiver
         self._take = receiver._handle_rtp_packet
         receiver._handle_rtp_packet = self._count  # type: ignore[method-assign]  # the only place there is; see below
 
     async def _count(self, packet: RtpPacket, arrival_time_ms: int) -> None:
+        if packet.ssrc not in self._streams:
+            if len(self._streams) >= MOST_STREAMS:
+                self._receiver.transport._rtp_router.ssrc_table.pop(packet.ssrc, None)
+                return
+            self._streams.add(packet.ssrc)
         self.packets += 1
         self.bytes += len(packet.payload)
         self.payload_type = packet.payload_type

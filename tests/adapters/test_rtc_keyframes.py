@@ -8,11 +8,13 @@ import av
 import numpy as np
 import pytest
 from aiortc.codecs import depayload, get_encoder
+from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qbcall.adapters.rtc_keyframes import START_CODE, is_complete, size_of
+from qbcall.adapters.rtc_decoding import LazyDecoder
+from qbcall.adapters.rtc_keyframes import START_CODE, is_complete, is_too_large, size_of
 
 
 def encoded(name: str, count: int) -> list[list[bytes]]:
@@ -54,3 +56,13 @@ def test_size_stands_in_the_first_packet_of_vp8() -> None:
 def test_rubbish_is_never_an_error(name: str, data: bytes) -> None:
     is_complete(name, data)
     size_of(name, data)
+
+
+def test_picture_that_claims_to_be_huge_is_not_decoded() -> None:
+    """Ten bytes would take 400 MB."""
+    start = bytes(3) + b"\x9d\x01\x2a"
+    huge, large = start + b"\xff\x3f\xff\x3f", start + b"\x00\x0f\x70\x08"
+    assert size_of("VP8", large) == (3840, 2160)
+    assert [is_too_large("VP8", data) for data in (huge, large)] == [True, False]
+    vp8 = RTCRtpCodecParameters(mimeType="video/VP8", clockRate=90_000, payloadType=97)
+    assert LazyDecoder().decode(vp8, JitterFrame(huge, 0)) is None
