@@ -132,6 +132,10 @@ def test_pictures_of_all_peers_are_decoded_in_one_thread_and_sound_in_the_loop(
     decoded: Counter[tuple[str, str]],
 ) -> None:
     """And aiortc's own threads are gone, of which there would be one for each track."""
+    before = set(threading.enumerate())
+
+    def started() -> Counter[str]:
+        return Counter(thread.name for thread in threading.enumerate() if thread not in before)
 
     async def play() -> None:
         async with Endpoint("a") as a, Endpoint("b") as b, Endpoint("c") as c:
@@ -140,11 +144,11 @@ def test_pictures_of_all_peers_are_decoded_in_one_thread_and_sound_in_the_loop(
             for peer in (b, c):
                 for kind in BOTH:
                     await a.frame(peer, kind, more=5)
-            names = Counter(thread.name for thread in threading.enumerate())
+            names = started()
             assert names["qbcall-decode"] == 3, "one for each endpoint"
             assert not any(name.endswith("-decoder") for name in names)
             await a.media.close()
-            assert Counter(thread.name for thread in threading.enumerate())["qbcall-decode"] == 2
+            assert started()["qbcall-decode"] == 2
 
     run(play)
     assert {thread for name, thread in decoded if name == "Vp8Decoder"} == {"qbcall-decode"}
