@@ -1,4 +1,4 @@
-"""What sending to three peers costs, with aiortc's own way to send beside ours in the same run."""
+"""What a call of four costs each, with aiortc's own ways beside ours in the same run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from benchmarks.mesh import Picture, Sample, sampled
 
 PICTURES: tuple[Picture, ...] = ((640, 480, 30), (320, 240, 15))
 TURNS, SECONDS = 3, 8.0
-PROGRAMS = {"aiortc's senders": "benchmarks.stock", "one encoder for all": "qbcall"}
+PROGRAMS = {"aiortc's ways": "benchmarks.stock", "all decoded": "benchmarks.watching", "nothing decoded": "qbcall"}
+"""The first is what the others are compared with."""
 
 
 async def compare(picture: Picture, turns: int, seconds: float) -> list[Figure]:
@@ -17,12 +18,13 @@ async def compare(picture: Picture, turns: int, seconds: float) -> list[Figure]:
         for name, program in PROGRAMS.items():
             samples[name].append(await sampled(picture, seconds, program))
     title = "{}x{}@{}, one of four".format(*picture)
-    stock, ours = samples.values()
-    return [
-        *(told(f"{title}, {name}", some) for name, some in samples.items()),
-        ratio(f"{title}: processor, ratio", [one.percent for one in ours], [one.percent for one in stock]),
-        ratio(f"{title}: memory, ratio", [one.memory for one in ours], [one.memory for one in stock]),
-    ]
+    figures = [told(f"{title}, {name}", some) for name, some in samples.items()]
+    (_, stock), *others = samples.items()
+    for name, ours in others:
+        for what in ("percent", "memory"):
+            few, many = ([getattr(one, what) for one in some] for some in (ours, stock))
+            figures.append(ratio(f"{title}, {name}: {what}, ratio", few, many))
+    return figures
 
 
 MUTED = ("--mute", "audio", "--mute", "video")

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
@@ -72,6 +73,9 @@ class Owner(Protocol):
     def limit(self, call: CallId, peer: User | None, bandwidth: int) -> None:
         """Limit the picture that is sent to a user, or to all."""
 
+    def wake(self, call: CallId, peer: User) -> None:
+        """Somebody begins to want what is received from a user."""
+
     def measure(self, call: CallId, peer: User) -> StatsReport | None:
         """The latest measurement of the connection."""
 
@@ -88,7 +92,9 @@ class Call:
         self.state = CallState.NEW
         self.end_reason: EndReason | None = None
         """Why the call ended; None while it has not."""
-        self.peers: Mapping[User, Peer] = {user: Peer(user) for user in head.members if user != me}
+        self.peers: Mapping[User, Peer] = {
+            user: Peer(user, wake=partial(self._wake, user)) for user in head.members if user != me
+        }
         self.created_at = now
         self.accepted_at: float | None = None
         self.connected_at: float | None = None
@@ -397,15 +403,27 @@ class Call:
 
     def deliver(self, user: User, frame: Frame) -> None:
         """Received media."""
-        self.peers[user].received(frame).push(frame)
+        incoming = self.peers[user].received(frame)
+        incoming.push(frame)
+        kind = incoming.kind
         for sink in self.sinks:
-            if sink in self._broken_sinks:
+            if sink in self._broken_sinks or kind not in sink.kinds:
                 continue
             try:
                 sink.write(user, frame)
             except Exception as error:
                 self._broken_sinks.append(sink)
                 self._note_sink(error)
+
+    def wants(self, user: User, kind: MediaKind) -> bool:
+        """Whether anybody takes received media of this kind: a sink, or the application."""
+        return self.peers[user].wants(kind) or any(
+            kind in sink.kinds and sink not in self._broken_sinks for sink in self.sinks
+        )
+
+    def passed(self, user: User, kind: MediaKind) -> None:
+        """Media was received that nobody took."""
+        self.peers[user].passed(kind)
 
     async def wind_up(self) -> None:
         """The call is over: finish files, let go of devices, wake whoever waits for the end."""
@@ -429,6 +447,9 @@ class Call:
             self._end(stream)
 
     # -- details -----------------------------------------------------------------------------------------------------
+
+    def _wake(self, user: User) -> None:
+        self._owner.wake(self.id, user)
 
     def _end(self, stream: EventStream[ev.CallEvent]) -> None:
         self._owner.subscriptions.end(stream)

@@ -316,7 +316,14 @@ class Client:
         call.local = Local.of(some, settings.video_format())
         for kind in mute:
             call.local.mute(kind, True)
-        self._media.provide(call.id, call.local, call.deliver, bandwidth=settings.bandwidth)
+        self._media.provide(
+            call.id,
+            call.local,
+            call.deliver,
+            bandwidth=settings.bandwidth,
+            wants=call.wants,
+            passed=call.passed,
+        )
 
     async def replace_source(self, call: Call, source: SourceSpec) -> None:
         """See `qbcall.call.Owner`."""
@@ -329,6 +336,11 @@ class Client:
         """See `qbcall.call.Owner`."""
         if self._media is not None:
             self._media.limit(call, peer, bandwidth)
+
+    def wake(self, call: CallId, peer: User) -> None:
+        """See `qbcall.call.Owner`."""
+        if self._media is not None:
+            self._media.wake(call, peer)
 
     def measure(self, call: CallId, peer: User) -> StatsReport | None:
         """See `qbcall.call.Owner`."""

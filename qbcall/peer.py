@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
 import av
@@ -39,6 +39,8 @@ class Peer:
     """What the user says about itself, fixed for the call."""
     stats: StatsReport | None = None
     """The latest measurement; the last one stays after the end."""
+    wake: Callable[[], None] = lambda: None
+    """Told when somebody begins to want what is received."""
     _incoming: dict[MediaKind, Incoming] = field(default_factory=dict)
     _tracks: list[MediaKind] = field(default_factory=list)
 
@@ -60,6 +62,14 @@ class Peer:
     def received(self, frame: Frame) -> Incoming:
         """Where a frame belongs, even before its track is announced."""
         return self._of(MediaKind.VIDEO if isinstance(frame, av.VideoFrame) else MediaKind.AUDIO)
+
+    def passed(self, kind: MediaKind) -> None:
+        """A frame came that nobody wanted."""
+        self._of(kind).pass_by()
+
+    def wants(self, kind: MediaKind) -> bool:
+        """Whether the application looks or listens."""
+        return kind in self._incoming and self._incoming[kind].wanted
 
     def fold(self, event: ev.PeerEvent, now: float) -> None:
         """Take over what an event says."""
@@ -109,5 +119,5 @@ class Peer:
 
     def _of(self, kind: MediaKind) -> Incoming:
         if kind not in self._incoming:
-            self._incoming[kind] = Incoming(kind)
+            self._incoming[kind] = Incoming(kind, self.wake)
         return self._incoming[kind]

@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from qbcall.adapters.rtc_addresses import IceServer, IceSettings
+from qbcall.adapters.rtc_decoding import DecoderThread
 from qbcall.adapters.rtc_encoder import SharedMedia
 from qbcall.adapters.rtc_peer import PeerConnection
 from qbcall.adapters.rtc_share import LocalMedia
 from qbcall.adapters.rtc_stats import added
+from qbcall.adapters.rtc_viewer import Viewer
 from qbcall.core.effects import (
     AcceptOffer,
     AddCandidates,
@@ -50,6 +52,19 @@ FLOW_INTERVAL = 0.5
 
 Deliver = Callable[[User, Frame], None]
 """Takes a received frame, on the event loop's thread."""
+Wants = Callable[[User, MediaKind], bool]
+"""Whether frames of a user are to be decoded now. When this changes to yes, `RtcMedia.wake` is called."""
+Passed = Callable[[User, MediaKind], None]
+"""Told of each received frame that was not decoded, because it was not wanted."""
+
+
+def _always(user: User, kind: MediaKind) -> bool:
+    """Everything is wanted."""
+    return True
+
+
+def _ignore(user: User, kind: MediaKind) -> None:
+    """Nobody counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +75,12 @@ class Provided:
     deliver: Deliver
     bandwidth: int = 0
     """Kilobit per second of picture that each peer sends at most; 0: no limit."""
+    wants: Wants = _always
+    passed: Passed = _ignore
+
+    def viewer(self, user: User, thread: DecoderThread) -> Viewer:
+        """Who takes what this user sends."""
+        return Viewer(partial(self.deliver, user), partial(self.wants, user), partial(self.passed, user), thread)
 
 
 def _discard(user: User, frame: Frame) -> None:
@@ -81,14 +102,30 @@ class RtcMedia:
         self._last: dict[tuple[CallId, User], StatsReport] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._look: asyncio.TimerHandle | None = None
+        self._decoder = DecoderThread()
 
     def use(self, servers: tuple[IceServer, ...]) -> None:
         """Use these STUN and TURN servers for connections that are made from now on."""
         self._ice = replace(self._ice, servers=servers)
 
-    def provide(self, call: CallId, local: LocalMedia | None, deliver: Deliver, *, bandwidth: int = 0) -> None:
+    def provide(
+        self,
+        call: CallId,
+        local: LocalMedia | None,
+        deliver: Deliver,
+        *,
+        bandwidth: int = 0,
+        wants: Wants = _always,
+        passed: Passed = _ignore,
+    ) -> None:
         """Say what is sent in a call, and who takes what is received; before its first offer or answer."""
-        self._provided[call] = Provided(SharedMedia(local), deliver, bandwidth)
+        self._provided[call] = Provided(SharedMedia(local), deliver, bandwidth, wants, passed)
+
+    def wake(self, call: CallId, peer: User) -> None:
+        """Somebody wants to see or hear a user: `wants` says so from now on."""
+        for key, lane in self._lanes.items():
+            if key[:2] == (call, peer):
+                lane.wake()
 
     def rename(self, was: CallId, now: CallId) -> None:
         """The call goes on under another id: what was provided for it, and its connections."""
@@ -106,7 +143,8 @@ class RtcMedia:
         key = (effect.call, effect.peer, effect.epoch)
         if isinstance(effect, (CreateOffer, AcceptOffer)) and key not in self._lanes:
             provided = self._provided.get(effect.call, NOTHING)
-            make = partial(PeerConnection, self._ice, provided.media, partial(provided.deliver, effect.peer))
+            viewer = provided.viewer(effect.peer, self._decoder)
+            make = partial(PeerConnection, self._ice, provided.media, viewer)
             self._lanes[key] = Lane(
                 effect,
                 self._post,
@@ -152,6 +190,7 @@ class RtcMedia:
             self._look = None
         while self._closing:
             await asyncio.wait(self._closing)
+        await self._decoder.close()
 
     # -- details -----------------------------------------------------------------------------------------------------
 
@@ -227,6 +266,11 @@ class Lane:
         """Send so many kbit/s of picture at most from now on."""
         if self._connection is not None:
             self._connection.limit(MediaKind.VIDEO, bandwidth)
+
+    def wake(self) -> None:
+        """Somebody may want to see or hear the user from now on."""
+        if self._connection is not None:
+            self._connection.wake()
 
     def look_for_packets(self) -> bool:
         """Tell if some came in since the last look; False: there is nothing to look for any more."""

@@ -20,8 +20,9 @@ from qbcall.adapters.rtc_bitrate import SendLimits, announce
 from qbcall.adapters.rtc_closable import ClosablePeerConnection
 from qbcall.adapters.rtc_codecs import CODECS, codec_to_send, codecs_by_kind, obstacle
 from qbcall.adapters.rtc_encoder import SharedMedia
-from qbcall.adapters.rtc_jitter import release_promptly
+from qbcall.adapters.rtc_guard import guard
 from qbcall.adapters.rtc_path import Path, Search
+from qbcall.adapters.rtc_receive import Intake, receive
 from qbcall.adapters.rtc_sender import outgoing, send_shared
 from qbcall.adapters.rtc_stats import (
     ReceivedPackets,
@@ -32,10 +33,10 @@ from qbcall.adapters.rtc_stats import (
     packets_received,
     with_rates,
 )
-from qbcall.adapters.rtc_tracks import IncomingTrack, OutgoingTrack
+from qbcall.adapters.rtc_tracks import OutgoingTrack
+from qbcall.adapters.rtc_viewer import Received, Viewer
 from qbcall.core.model import CallMedia, Candidate, Description, MediaKind, StatsReport
 from qbcall.errors import MediaError, NegotiationError
-from qbcall.media.frames import Frame
 
 
 class Tell(Protocol):
@@ -61,13 +62,13 @@ class PeerConnection:
         self,
         ice: IceSettings,
         media: SharedMedia,
-        deliver: Callable[[Frame], None],
+        viewer: Viewer,
         tell: Tell,
         clock: Callable[[], float],
         *,
         bandwidth: int = 0,
     ) -> None:
-        """`media` is what is sent to all peers of the call.
+        """`media` is what is sent to all peers of the call; what is received goes to `viewer`.
 
         `bandwidth` is the most video, in kbit/s, that is sent and that is asked for; 0: no limit.
 
@@ -77,7 +78,7 @@ class PeerConnection:
         self._limits = SendLimits(bandwidth)
         self._ice = ice
         self._sent_media = media
-        self._deliver = deliver
+        self._viewer = viewer
         self._tell = tell
         self._told: set[str] = set()
         self._clock = clock
@@ -87,7 +88,8 @@ class PeerConnection:
         self._pair: tuple[str | None, str | None] = (None, None)
         self._watched = False
         self._outgoing: dict[str, OutgoingTrack] = {}
-        self._incoming: dict[str, IncomingTrack] = {}
+        self._received: dict[str, Received] = {}
+        self._intakes: dict[str, Intake] = {}
         self._packets: dict[str, ReceivedPackets] = {}
         self._search = Search(ice, self._announce)
         self._candidates = CandidateFilter(self._search.addresses)
@@ -170,6 +172,11 @@ class PeerConnection:
         """Whether it was agreed that nothing is sent in either direction: then no packets are no loss."""
         return all(one.currentDirection in (None, "inactive") for one in self._pc.getTransceivers())
 
+    def wake(self) -> None:
+        """Somebody may want to see or hear the user from now on."""
+        for intake in self._intakes.values():
+            intake.wake()
+
     def stop_gathering(self) -> None:
         """Wait for no STUN or TURN server any more: an offer or answer that does fails."""
         self._search.stop()
@@ -179,8 +186,8 @@ class PeerConnection:
         for track in self._outgoing.values():
             track.stop()
         await self._pc.close()
-        for incoming in self._incoming.values():
-            await incoming.close()
+        for intake in self._intakes.values():
+            intake.close()
 
     # -- details -----------------------------------------------------------------------------------------------------
 
@@ -233,11 +240,11 @@ class PeerConnection:
     def _take(self, track: MediaStreamTrack) -> None:
         transceiver = next(one for one in self._pc.getTransceivers() if one.receiver.track is track)
         self._packets[track.kind] = ReceivedPackets(transceiver.receiver)
-        if track.kind == MediaKind.VIDEO.value:
-            release_promptly(transceiver.receiver)
-        self._incoming[track.kind] = IncomingTrack(track, self._deliver)
+        self._received[track.kind], self._intakes[track.kind] = receive(transceiver.receiver, self._viewer)
 
     def _observe(self) -> None:
+        for receiver in self._pc.getReceivers():
+            guard(receiver.transport)
         if not self._watched:
             return
         if self._pc.iceConnectionState == "checking" and self._is_new("checking"):
@@ -245,7 +252,7 @@ class PeerConnection:
         state = self._pc.connectionState
         if state == "connected" and self._is_new("connected"):
             self._before = self._clock(), StatsReport()
-            self._tell.connected([incoming.kind for incoming in self._incoming.values()])
+            self._tell.connected([received.kind for received in self._received.values()])
         if state in ("failed", "closed") and self._is_new("failed"):
             self._tell.failed()
 
@@ -255,7 +262,7 @@ class PeerConnection:
         return new
 
     def _read(self) -> StatsReport:
-        sent, received = self._sent(), self._received()
+        sent, received = self._sent_streams(), self._received_streams()
         for receiver in self._pc.getReceivers():
             self._pair = candidate_types(receiver.transport.transport) or self._pair
         return StatsReport(
@@ -266,7 +273,7 @@ class PeerConnection:
             received=kinds_of(received),
         )
 
-    def _sent(self) -> list[SentStream]:
+    def _sent_streams(self) -> list[SentStream]:
         theirs = codecs_by_kind(self._remote.text if self._remote else None)
         return [
             SentStream(one, self._outgoing[one.kind].count, codec_to_send(MediaKind(one.kind), theirs))
@@ -274,10 +281,10 @@ class PeerConnection:
             if one.kind in self._outgoing and one.currentDirection in ("sendrecv", "sendonly")
         ]
 
-    def _received(self) -> list[ReceivedStream]:
+    def _received_streams(self) -> list[ReceivedStream]:
         ours = codecs_by_kind(self._ours)
         return [
-            ReceivedStream(one, self._incoming[one.kind].count, self._packets[one.kind], ours.get(one.kind, {}))
+            ReceivedStream(one, self._received[one.kind], self._packets[one.kind], ours.get(one.kind, {}))
             for one in self._pc.getTransceivers()
-            if one.kind in self._incoming and one.currentDirection in ("sendrecv", "recvonly")
+            if one.kind in self._received and one.currentDirection in ("sendrecv", "recvonly")
         ]

@@ -20,6 +20,7 @@ from aiortc.stats import (
 )
 
 from qbcall.adapters.rtc_tracks import FrameCount
+from qbcall.adapters.rtc_viewer import Received
 from qbcall.core.model import MediaKind, StatsReport, StreamStats
 
 T = TypeVar("T")
@@ -34,8 +35,15 @@ class Codec:
     """Units of RTP time stamps in a second; jitter is told in them."""
 
 
+MOST_STREAMS = 16
+"""SSRCs of one kind of media in one connection: a peer has one or two, and others when it begins again."""
+
+
 class ReceivedPackets:
-    """Counts what one receiver gets: aiortc counts no bytes per kind, and tells repetitions' numbers instead."""
+    """Counts what one receiver gets: aiortc counts no bytes per kind, and tells repetitions' numbers instead.
+
+    aiortc keeps counts for each SSRC without limit, and sends reports on all of them: most of many are left out.
+    """
 
     def __init__(self, receiver: RTCRtpReceiver) -> None:
         self.packets = 0
@@ -44,10 +52,17 @@ class ReceivedPackets:
         """Their payload."""
         self.payload_type: int | None = None
         """Of the latest packet (RFC 3550, section 5.1); says which codec the peer uses."""
+        self._streams: set[int] = set()
+        self._receiver = receiver
         self._take = receiver._handle_rtp_packet
         receiver._handle_rtp_packet = self._count  # type: ignore[method-assign]  # the only place there is; see below
 
     async def _count(self, packet: RtpPacket, arrival_time_ms: int) -> None:
+        if packet.ssrc not in self._streams:
+            if len(self._streams) >= MOST_STREAMS:
+                self._receiver.transport._rtp_router.ssrc_table.pop(packet.ssrc, None)
+                return
+            self._streams.add(packet.ssrc)
         self.packets += 1
         self.bytes += len(packet.payload)
         self.payload_type = packet.payload_type
@@ -86,7 +101,7 @@ class ReceivedStream:
     """One kind of media that comes from the peer."""
 
     transceiver: RTCRtpTransceiver
-    count: FrameCount
+    received: Received
     packets: ReceivedPackets
     codecs: Mapping[int, Codec]
     """By payload type, as they were agreed."""
@@ -95,7 +110,7 @@ class ReceivedStream:
         """The counters now, without rates."""
         codec = None if self.packets.payload_type is None else self.codecs.get(self.packets.payload_type)
         stream = replace(
-            frames_of(self.count),
+            frames_received(self.received),
             packets=self.packets.packets,
             bytes=self.packets.bytes,
             codec=codec.name if codec else None,
@@ -128,7 +143,7 @@ def added(before: StatsReport, now: StatsReport) -> StatsReport:
     )
 
 
-COUNTS = ("packets", "bytes", "packets_lost", "frames")
+COUNTS = ("packets", "bytes", "packets_lost", "frames", "frames_decoded")
 LASTING = ("codec", "width", "height")
 
 
@@ -163,6 +178,15 @@ def frames_of(count: FrameCount) -> StreamStats:
             return StreamStats(frames=count.frames, audio_level=level(block))
         case _:
             return StreamStats(frames=count.frames)
+
+
+def frames_received(received: Received) -> StreamStats:
+    """What the frames themselves tell, and while nobody wants them decoded, what was said about them."""
+    stream = replace(frames_of(received), frames_decoded=received.decoded)
+    if received.kind is MediaKind.AUDIO:
+        return stream if received.latest else replace(stream, audio_level=received.level)
+    width, height = received.size or (None, None)
+    return stream if received.latest else replace(stream, width=width, height=height)
 
 
 def level(block: av.AudioFrame) -> float:

@@ -14,7 +14,6 @@ from aiortc.rtcrtpsender import RTCEncodedFrame
 from qbcall.adapters.rtc_demand import START
 from qbcall.adapters.rtc_encoder import SharedStream
 from qbcall.adapters.rtc_share import Share, Terms
-from qbcall.core.model import MediaKind
 from qbcall.media.frames import Frame
 
 log = logging.getLogger("qbcall.adapters.rtc")
@@ -89,20 +88,19 @@ class OutgoingTrack(MediaStreamTrack):
 
 
 class IncomingTrack:
-    """Takes every frame of a remote track at once: aiortc keeps unread ones without limit (17 MB/s at 640x480)."""
+    """Takes every frame of a remote track at once, as aiortc decodes it; see `rtc_receive` for the better way."""
 
-    def __init__(self, track: MediaStreamTrack, deliver: Callable[[Frame], None]) -> None:
-        self.kind = MediaKind(track.kind)
-        self.count = FrameCount()
+    def __init__(self, track: MediaStreamTrack, take: Callable[[Frame], None]) -> None:
         self._track = track
-        self._deliver = deliver
-        self._complained = False
+        self._take = take
         self._task = asyncio.create_task(self._drain(), name=f"qbcall-drain-{track.kind}")
 
-    async def close(self) -> None:
+    def wake(self) -> None:
+        """Nothing sleeps."""
+
+    def close(self) -> None:
         """Take no more."""
         self._task.cancel()
-        await asyncio.wait([self._task])
 
     async def _drain(self) -> None:
         while True:
@@ -111,13 +109,4 @@ class IncomingTrack:
             except MediaStreamError:
                 return
             assert isinstance(frame, (av.VideoFrame, av.AudioFrame)), "a remote track gives decoded frames"
-            self.count.add(frame)
-            self._hand_over(frame)
-
-    def _hand_over(self, frame: Frame) -> None:
-        try:
-            self._deliver(frame)
-        except Exception:
-            if not self._complained:
-                log.exception("a received %s frame could not be delivered (told once)", self.kind.value)
-            self._complained = True
+            self._take(frame)

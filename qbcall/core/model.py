@@ -193,7 +193,9 @@ class StreamStats:
     codec: str | None = None
     """E.g. `VP8` or `opus`."""
     frames: int | None = None
-    """Frames sent, or received and decoded (audio: blocks of samples)."""
+    """Frames sent or received (audio: blocks of samples)."""
+    frames_decoded: int | None = None
+    """How many of the received ones were decoded: not those that nobody wanted. None for what is sent."""
     fps: float | None = None
     """Frames per second, over the time since the report before."""
     width: int | None = None

@@ -7,7 +7,7 @@ import inspect
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from qbcall.core.model import User
+from qbcall.core.model import MediaKind, User
 from qbcall.media.frames import Frame
 
 MOST_WAITING = 50
@@ -16,6 +16,8 @@ MOST_WAITING = 50
 
 class Callback:
     """Calls a function with each frame; what it returns is awaited, one after the other."""
+
+    kinds = tuple(MediaKind)
 
     def __init__(self, function: Callable[[User, Frame], object]) -> None:
         self._function = function

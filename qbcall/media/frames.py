@@ -6,6 +6,7 @@ that a missing file or camera is an error of the call that named it. A `Sink` ta
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -99,8 +100,12 @@ class Source:
 class Sink(Protocol):
     """Takes received frames of all peers of one call."""
 
+    @property
+    def kinds(self) -> Collection[MediaKind]:
+        """What it takes; of the rest nothing is decoded, unless somebody else wants it."""
+
     def write(self, peer: User, frame: Frame) -> None:
-        """Take a frame; called on the event loop's thread, must not block: slow work goes to a thread of its own.
+        """Take a frame of these kinds; on the event loop's thread: slow work goes to a thread of its own.
 
         An exception is logged once and takes this sink out of the call.
         """

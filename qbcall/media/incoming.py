@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from time import monotonic
 
 import av
@@ -19,19 +20,41 @@ WAITING = {MediaKind.AUDIO: 25, MediaKind.VIDEO: 5}
 """Frames that may wait for one iteration; the oldest is dropped, so that it never lags."""
 
 
-class Incoming:
-    """One kind of media from one user. `async for frame in incoming:` gives the frames from now on."""
+LOOK = 2.0
+"""Seconds for which a look at the newest frame wants more: whoever looks again meanwhile sees it move."""
 
-    def __init__(self, kind: MediaKind) -> None:
+
+class Incoming:
+    """One kind of media from one user. `async for frame in incoming:` gives the frames from now on.
+
+    Frames are decoded only while somebody wants them: an iteration, a sink, or a look at the newest one.
+    """
+
+    def __init__(self, kind: MediaKind, wake: Callable[[], None] = lambda: None) -> None:
+        """`wake` is told when somebody begins to want frames."""
         self.kind = kind
         self.frames = 0
-        """Frames received."""
-        self.latest: Frame | None = None
-        """The newest frame; None before the first one, and after the end."""
+        """Frames received, decoded or not."""
+        self._latest: Frame | None = None
+        self._wake = wake
+        self._looked_at = -LOOK
         self._rate = Rate()
         # Weak: an iteration that is left with `break` vanishes.
         self._listeners: weakref.WeakSet[Frames] = weakref.WeakSet()
         self._closed = False
+
+    @property
+    def latest(self) -> Frame | None:
+        """The newest frame; None: there is none yet, or no more, or nobody wanted any for a while: look again."""
+        wanted, self._looked_at = self.wanted, monotonic()
+        if not wanted and not self._closed:
+            self._wake()
+        return self._latest
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody iterates, or looked at the newest frame a moment ago."""
+        return not self._closed and (bool(self._listeners) or monotonic() - self._looked_at < LOOK)
 
     @property
     def fps(self) -> float:
@@ -47,15 +70,22 @@ class Incoming:
     @property
     def level(self) -> float | None:
         """Loudness of the newest sound: root mean square, 0 (silence) to 1 (full scale)."""
-        if not isinstance(self.latest, av.AudioFrame):
+        latest = self.latest
+        if not isinstance(latest, av.AudioFrame):
             return None
-        samples = samples_of(self.latest) / 32768.0
+        samples = samples_of(latest) / 32768.0
         return float(np.sqrt(np.mean(samples**2))) if samples.size else 0.0
+
+    def pass_by(self) -> None:
+        """A frame came in that was not decoded."""
+        self.frames += 1
+        self._latest = None
+        self._rate.count(monotonic())
 
     def push(self, frame: Frame) -> None:
         """A frame came in."""
         self.frames += 1
-        self.latest = frame
+        self._latest = frame
         self._rate.count(monotonic())
         for listener in self._listeners:
             listener.waiting.put(frame)
@@ -64,13 +94,16 @@ class Incoming:
         frames = Frames(WAITING[self.kind])
         if self._closed:
             frames.waiting.end()
+        wanted = self.wanted
         self._listeners.add(frames)
+        if self.wanted and not wanted:
+            self._wake()
         return frames
 
     def close(self) -> None:
         """Nothing more comes; iterations end. The newest frame is let go: calls that are over are remembered."""
         self._closed = True
-        self.latest = None
+        self._latest = None
         for listener in self._listeners:
             listener.waiting.end()
 

@@ -11,7 +11,7 @@ from time import monotonic
 
 import av
 
-from qbcall.core.model import User
+from qbcall.core.model import MediaKind, User
 from qbcall.errors import SinkError
 from qbcall.media.frames import Frame
 from qbcall.media.peer_files import free_path, make_directory
@@ -27,6 +27,8 @@ Item = tuple[User, float, Frame]
 
 class Recorder:
     """Records what is received, into `<user>.mkv`."""
+
+    kinds = tuple(MediaKind)
 
     def __init__(self, spec: str, directory: Path) -> None:
         self.error: Exception | None = None

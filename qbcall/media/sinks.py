@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
-from qbcall.core.model import User
+from qbcall.core.model import MediaKind, User
 from qbcall.errors import InvalidArgument
 from qbcall.media.callback import Callback
 from qbcall.media.frames import Frame, Sink
@@ -20,6 +20,8 @@ from qbcall.media.window import open_window
 
 class Null:
     """Takes everything, keeps nothing."""
+
+    kinds: Collection[MediaKind] = ()
 
     def write(self, peer: User, frame: Frame) -> None:
         """Forget a frame."""

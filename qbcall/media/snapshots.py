@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 from PIL import Image
 
-from qbcall.core.model import User
+from qbcall.core.model import MediaKind, User
 from qbcall.errors import SinkError
 from qbcall.media.frames import Frame
 from qbcall.media.peer_files import make_directory, safe_name
@@ -16,6 +16,8 @@ from qbcall.media.peer_files import make_directory, safe_name
 
 class Snapshots:
     """Writes `<user>.png`, over and over, and at the end."""
+
+    kinds = (MediaKind.VIDEO,)
 
     def __init__(self, spec: str, directory: Path, every: float | None) -> None:
         self._spec = spec

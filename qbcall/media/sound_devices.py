@@ -17,7 +17,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from qbcall.core.model import User
+from qbcall.core.model import MediaKind, User
 from qbcall.errors import MediaError, SinkError, SourceError
 from qbcall.media.blocks import Blocks, audio_frame
 from qbcall.media.frames import AUDIO_BLOCK, AUDIO_RATE, Frame
@@ -93,6 +93,8 @@ async def open_microphone(spec: str) -> Microphone:
 
 class Speaker:
     """The default loudspeaker as a sink: all peers are heard together."""
+
+    kinds = (MediaKind.AUDIO,)
 
     def __init__(self, spec: str) -> None:
         """Open it; blocks.

@@ -12,7 +12,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from qbcall.core.model import User
+from qbcall.core.model import MediaKind, User
 from qbcall.media.blocks import samples_of
 from qbcall.media.frames import Frame
 from qbcall.media.testcard import read, short_name
@@ -87,6 +87,8 @@ class Finding:
 
 class Verifier:
     """Checks that each user sends the test source under the local part of its JID."""
+
+    kinds = tuple(MediaKind)
 
     def __init__(self, tones: Mapping[str, int] | None = None) -> None:
         """Make one.

@@ -11,7 +11,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from qbcall.core.model import User
+from qbcall.core.model import MediaKind, User
 from qbcall.errors import SinkError
 from qbcall.media.camera import REMEDY
 from qbcall.media.frames import Frame
@@ -25,6 +25,8 @@ REFRESH_MS = 33
 
 class Window:
     """A window that shows everybody; a thread of its own draws it."""
+
+    kinds = (MediaKind.VIDEO,)
 
     def __init__(self, spec: str, cv2: ModuleType) -> None:
         self._spec = spec

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fractions
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Coroutine
 from types import TracebackType
 from typing import Any, TypeVar
@@ -117,7 +117,13 @@ class Endpoint:
         self.frames: dict[tuple[User, MediaKind], list[Frame]] = defaultdict(list)
         self.local = SolidLocal(sends, colour, pitch)
         self.media = RtcMedia(self._post, ice)
-        self.media.provide(CALL, self.local, self._deliver)
+        self.wants: set[MediaKind] = set(BOTH)
+        """What is decoded."""
+        self.passed: Counter[tuple[User, MediaKind]] = Counter()
+        """Frames that were not decoded."""
+        self.media.provide(
+            CALL, self.local, self._deliver, wants=lambda _, kind: kind in self.wants, passed=self._pass_by
+        )
         self._news = asyncio.Event()
 
     async def __aenter__(self) -> Endpoint:
@@ -135,6 +141,10 @@ class Endpoint:
     def _deliver(self, user: User, frame: Frame) -> None:
         kind = MediaKind.VIDEO if isinstance(frame, av.VideoFrame) else MediaKind.AUDIO
         self.frames[user, kind].append(frame)
+        self._news.set()
+
+    def _pass_by(self, user: User, kind: MediaKind) -> None:
+        self.passed[user, kind] += 1
         self._news.set()
 
     async def condition(self, holds: Callable[[], bool]) -> None:

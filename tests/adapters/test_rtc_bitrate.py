@@ -16,6 +16,7 @@ import pytest
 from qbcall.adapters.rtc_bitrate import announce, told
 from qbcall.adapters.rtc_encoder import SharedMedia
 from qbcall.adapters.rtc_peer import PeerConnection
+from qbcall.adapters.rtc_viewer import Viewer
 from qbcall.core.model import CallMedia, Candidate, Description, MediaKind
 from qbcall.errors import InvalidArgument
 from qbcall.media.frames import MAX_BANDWIDTH, Frame, check_bandwidth
@@ -81,7 +82,9 @@ class Side:
         """How many came in."""
         self._news = asyncio.Event()
         media = SharedMedia(NoiseLocal() if sends else None)
-        self.connection = PeerConnection(LOOPBACK, media, self._take, self, time.monotonic, bandwidth=bandwidth)
+        self.connection = PeerConnection(
+            LOOPBACK, media, Viewer(self._take), self, time.monotonic, bandwidth=bandwidth
+        )
 
     def found(self, candidate: Candidate) -> None:
         """See `rtc_peer.Tell`."""

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import pytest
 from aiortc import RTCRtpReceiver
-from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtp import RtpPacket
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qbcall.adapters.rtc_codecs import CODECS
-from qbcall.adapters.rtc_jitter import CAPACITY, PromptBuffer
+from qbcall.adapters.rtc_jitter import CAPACITY, MOST_MISSING, SILENCE, Picture, PictureBuffer
+from qbcall.adapters.rtc_missing import PATIENCE
 from qbcall.core.inputs import StatsRead
 from qbcall.core.model import MediaKind
 from qbcall.media.frames import Frame
@@ -72,26 +72,37 @@ class Stream:
 
 
 class Receiver:
-    """A buffer, and what came out."""
+    """A buffer, and what came out; time stands still unless it is moved."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, complete: Collection[int] | None = None) -> None:
+        """`complete`: the pictures with which a decoder can begin, by number; None: all."""
         self.frames: list[tuple[int, bytes]] = []
-        self.buffer = PromptBuffer(self._take)
+        self.now = 0.0
+        self._complete = complete
+        self.buffer = PictureBuffer(self._begins, self._begins)
 
-    def _take(self, payload_type: int, frame: JitterFrame) -> None:
-        assert payload_type == VP8
-        self.frames.append((frame.timestamp, frame.data))
+    def _begins(self, payload_type: int, data: bytes) -> bool:
+        number, _, part = data.partition(b" ")[0].partition(b".")
+        return part == b"0" and (self._complete is None or int(number) in self._complete)
 
-    def add(self, packet: RtpPacket) -> bool:
-        """One arrives; whether the peer is to be asked for a whole picture."""
-        wanted, frame = self.buffer.add(packet)
-        assert frame is None, "all are handed over"
-        return wanted
+    def add(self, packet: RtpPacket) -> None:
+        """One arrives."""
+        self._take(self.buffer.add(packet, self.now))
 
     def add_all(self, packets: Iterable[RtpPacket]) -> None:
-        """Some arrive; nothing was lost."""
+        """Some arrive."""
         for packet in packets:
-            assert not self.add(packet)
+            self.add(packet)
+
+    def wait(self, seconds: float) -> None:
+        """Time goes by."""
+        self.now += seconds
+        self._take(self.buffer.tend(self.now))
+
+    def _take(self, pictures: Iterable[Picture]) -> None:
+        for one in pictures:
+            assert one.payload_type == VP8
+            self.frames.append((one.timestamp, one.data))
 
 
 def streams(marked: st.SearchStrategy[bool]) -> st.SearchStrategy[Stream]:
@@ -128,31 +139,71 @@ def complete(stream: Stream, arrived: Sequence[RtpPacket]) -> list[tuple[int, by
 @given(st.data(), streams(st.booleans()))
 def test_picture_leaves_with_the_packet_that_completes_it(data: st.DataObject, stream: Stream) -> None:
     """Whatever is late or repeated, and however the numbers wrap: not before, not after, each once, in order."""
-    receiver = Receiver()
+    receiver = Receiver(complete={0})
     packets = data.draw(arrivals(stream))
     for count, packet in enumerate(packets, 1):
         receiver.add_all([packet])
         assert receiver.frames == complete(stream, packets[:count])
+    there = {packet.sequence_number for packet in packets}
+    assert set(receiver.buffer.missing.numbers).isdisjoint(there)
 
 
-@settings(max_examples=60, deadline=None)
-@given(streams(st.booleans()), st.sets(st.integers(1, 100), min_size=1, max_size=20))
-def test_loss_takes_only_the_pictures_it_hits(shown: Stream, lost: set[int]) -> None:
-    """The others come out once the buffer is full, whole and in order; the peer is asked for a whole picture."""
-    rest = [(3, 1)] * (CAPACITY // 2)
-    stream = Stream([*shown.shape, *rest], shown.start, shown.clock, shown.marked)
-    receiver = Receiver()
-    asked = [receiver.add(packet) for number, packet in enumerate(stream.packets) if number not in lost]
-    assert any(asked)
-    whole = [stream.frame(number) for number, needed in enumerate(stream.needs()) if not needed & lost]
-    assert [frame for frame in receiver.frames if frame in whole] == whole
-    everything = dict(map(stream.frame, range(len(stream.pictures))))
-    assert len({stamp for stamp, _ in receiver.frames}) == len(receiver.frames), "each once"
-    assert all(data in everything[stamp] for stamp, data in receiver.frames), "no parts of two pictures"
+@settings(max_examples=200, deadline=None)
+@given(streams(st.booleans()), st.sets(st.integers(1, 100), min_size=1), st.sets(st.integers(1, 25)), st.booleans())
+def test_nothing_comes_out_that_builds_on_what_is_lost(
+    shown: Stream, lost: set[int], again: set[int], hurried: bool
+) -> None:
+    """After a loss the next picture out is complete in itself; all that come out are whole, in order, each once."""
+    stream = Stream([*shown.shape, (2, 0), (1, 0)], shown.start, shown.clock, shown.marked)
+    last = len(stream.pictures) - 2
+    receiver = Receiver(complete={0, last, *again})
+    for place, packet in enumerate(stream.packets):
+        if place not in lost or packet in stream.pictures[last] or packet in stream.pictures[last + 1]:
+            receiver.add(packet)
+            receiver.wait(0.01 if hurried else PATIENCE)
+    receiver.wait(PATIENCE)
+    whole = [stream.frame(number) for number in range(len(stream.pictures))]
+    places = [whole.index(frame) for frame in receiver.frames]
+    assert places == sorted(set(places))
+    for before, after in pairwise(places):
+        assert after == before + 1 or after in {last, *again}
+    assert last in places or not shown.marked
+    assert not receiver.buffer.missing
+
+
+def test_complete_picture_is_not_kept_by_what_is_missing_before_it() -> None:
+    stream, receiver = Stream([(2, 0), (3, 0), (1, 0), (4, 0), (1, 0)]), Receiver(complete={0, 3})
+    receiver.add_all(packet for packet in stream.packets if packet is not stream.pictures[1][1])
+    assert receiver.frames == [stream.frame(number) for number in (0, 3, 4)]
+    assert not receiver.buffer.missing
+
+
+def test_missing_packet_is_waited_for_and_given_up_in_time() -> None:
+    stream, receiver = Stream([(2, 0), (2, 0), (2, 0), (2, 0)]), Receiver(complete={0})
+    receiver.add_all(packet for packet in stream.packets if packet is not stream.pictures[1][1])
+    receiver.wait(PATIENCE * 0.9)
+    assert receiver.buffer.missing.numbers == [stream.pictures[1][1].sequence_number]
+    receiver.wait(PATIENCE * 0.2)
+    assert not receiver.buffer.missing
+    receiver.add(stream.pictures[1][1])
+    assert receiver.frames == [stream.frame(0)]
+
+
+@pytest.mark.parametrize(("pictures", "pause"), [(MOST_MISSING + 1, 0.0), (2, 2 * SILENCE)])
+def test_what_was_lost_while_the_path_was_down_is_not_asked_for(pictures: int, pause: float) -> None:
+    """It is old: a complete picture is what is needed."""
+    stream, receiver = Stream([(1, 0)] * (pictures + 4)), Receiver(complete={0, pictures + 3})
+    receiver.add(stream.packets[0])
+    receiver.wait(pause)
+    receiver.add(stream.packets[pictures + 1])
+    assert receiver.buffer.incomplete
+    assert not receiver.buffer.missing
+    receiver.add_all(stream.packets[pictures + 2 :])
+    assert receiver.frames == [stream.frame(0), stream.frame(pictures + 3)]
 
 
 def test_late_packet_releases_all_pictures_that_waited_for_it() -> None:
-    stream, receiver = Stream([(2, 0)] * 5), Receiver()
+    stream, receiver = Stream([(2, 0)] * 5), Receiver(complete={0})
     late = stream.packets[1]
     receiver.add_all(packet for packet in stream.packets if packet is not late)
     assert receiver.frames == []
@@ -165,6 +216,25 @@ def test_padding_alone_fills_no_buffer() -> None:
     stream, receiver = Stream([(2, 3 * CAPACITY), (1, 0)]), Receiver()
     receiver.add_all(stream.packets)
     assert receiver.frames == [stream.frame(0), stream.frame(1)]
+
+
+def test_picture_without_an_end_is_given_up() -> None:
+    """Nobody sends so much for one; memory has an end."""
+    stream, receiver = Stream([(3 * CAPACITY, 0), (1, 0), (1, 0)]), Receiver(complete={2})
+    receiver.add_all(stream.packets[: 3 * CAPACITY - 1])
+    assert len(receiver.buffer._held) <= CAPACITY
+    receiver.add_all(stream.packets[3 * CAPACITY - 1 :])
+    assert receiver.frames == [stream.frame(2)]
+
+
+def test_stream_that_began_again_goes_on_with_a_complete_picture() -> None:
+    """A single old packet is no new beginning; a restarted sender is (RFC 3550, appendix A.1)."""
+    before, after = Stream([(1, 0)] * 3, start=20_000), Stream([(1, 0)] * 5, start=9)
+    receiver = Receiver(complete={0, 3})
+    receiver.add_all([*before.packets[:2], after.packets[0], before.packets[2]])
+    assert receiver.frames == [before.frame(number) for number in range(3)]
+    receiver.add_all(after.packets)
+    assert receiver.frames[3:] == [after.frame(number) for number in (3, 4)]
 
 
 # -- a real connection -----------------------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from qbcall.core.model import MediaKind
-from qbcall.media.incoming import WAITING, Incoming, to_array
+from qbcall.media import incoming
+from qbcall.media.incoming import LOOK, WAITING, Incoming, to_array
 from tests.media.pieces import cards, sound
 
 
@@ -83,3 +84,48 @@ def test_arrays_have_the_shapes_of_opencv_and_of_sound_cards() -> None:
             assert samples.dtype == np.int16
             loudest = 8200 if channels == 1 else 5800  # made stereo, sound is 3 dB softer on each side
             assert np.abs(samples.astype(int)).max() == pytest.approx(loudest, rel=0.03)
+
+
+def wanted(incoming: Incoming) -> bool:
+    return incoming.wanted
+
+
+def test_frames_are_wanted_while_somebody_iterates_and_whoever_begins_wakes_the_receiver() -> None:
+    async def scenario() -> None:
+        woken: list[bool] = []
+        video = Incoming(MediaKind.VIDEO, lambda: woken.append(video.wanted))
+        assert not wanted(video)
+        one = aiter(video)
+        two = aiter(video)
+        assert wanted(video)
+        assert woken == [True]
+        del one
+        assert wanted(video)
+        del two
+        assert not wanted(video)
+        video.close()
+        aiter(video)
+        assert not wanted(video)
+        assert woken == [True]
+
+    asyncio.run(scenario())
+
+
+def test_look_at_the_newest_frame_wants_frames_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An application that shows the newest picture over and over iterates over nothing."""
+    now = 100.0
+    monkeypatch.setattr(incoming, "monotonic", lambda: now)
+    woken: list[bool] = []
+    video = Incoming(MediaKind.VIDEO, lambda: woken.append(video.wanted))
+    for _ in range(3):
+        assert video.latest is None
+        now += LOOK * 0.9
+    assert wanted(video)
+    assert woken == [True]
+    now += LOOK
+    assert not wanted(video)
+    video.push(next(cards()))
+    assert video.size == (160, 120)
+    assert woken == [True, True]
+    video.pass_by()
+    assert (video.latest, video.frames) == (None, 2)

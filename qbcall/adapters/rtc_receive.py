@@ -1,0 +1,113 @@
+"""Receivers of aiortc that decode what is wanted.
+
+aiortc's receiver keeps what belongs to one connection: reports, the estimate of the bit rate, requests for packets.
+Of its own buffer, queue and thread nothing is used: they decode all that comes in, whether anybody looks or not, and
+keep what is not taken without limit (17 MB/s at 640x480).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Coroutine
+from types import FunctionType
+from typing import Any, Protocol
+
+from aiortc import RTCRtpReceiver
+from aiortc.jitterbuffer import JitterBuffer
+from aiortc.rtcrtpreceiver import TimestampMapper
+
+from qbcall.adapters.rtc_decoding import DecoderThread
+from qbcall.adapters.rtc_pictures import Format, Pictures
+from qbcall.adapters.rtc_sound import Sound
+from qbcall.adapters.rtc_tracks import IncomingTrack
+from qbcall.adapters.rtc_viewer import Received, Viewer
+from qbcall.core.model import MediaKind
+
+log = logging.getLogger("qbcall.adapters.rtc")
+
+
+class Intake(Protocol):
+    """Where the packets of one kind of media go."""
+
+    def wake(self) -> None:
+        """Somebody may want to see or hear it from now on."""
+
+    def close(self) -> None:
+        """Deliver nothing more."""
+
+
+def receive(receiver: RTCRtpReceiver, viewer: Viewer) -> tuple[Received, Intake]:
+    """Hand what comes in to the viewer; the receiver must not have received anything yet."""
+    received = Received(MediaKind(receiver.track.kind), viewer)
+    if SUITED:
+        return received, _on_demand(receiver, received, viewer.thread)
+    return received, IncomingTrack(receiver.track, received.hand_over)
+
+
+def _on_demand(receiver: RTCRtpReceiver, received: Received, thread: DecoderThread) -> Intake:
+    format = Format(vars(receiver)[_CODECS], TimestampMapper().map)
+    intake = (
+        Pictures(received, format, thread, Requests(receiver))
+        if received.kind is MediaKind.VIDEO
+        else Sound(received, format)
+    )
+    vars(receiver)[_QUEUE].put(None)  # its thread ends as soon as it starts
+    setattr(receiver, _BUFFER, intake)
+    setattr(receiver, _NACKS, None)
+    return intake
+
+
+class Requests:
+    """Asks a peer for what is missing."""
+
+    def __init__(self, receiver: RTCRtpReceiver) -> None:
+        self._receiver = receiver
+        self._sending: set[asyncio.Task[None]] = set()
+
+    def need_picture(self, ssrc: int) -> None:
+        """See `rtc_pictures.Feedback`."""
+        self._send(self._receiver._send_rtcp_pli(ssrc))
+
+    def need_packets(self, ssrc: int, numbers: list[int]) -> None:
+        """See `rtc_pictures.Feedback`."""
+        self._send(self._receiver._send_rtcp_nack(ssrc, numbers))
+
+    def _send(self, request: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(request, name="qbcall-ask")
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+
+_PREFIX = "_RTCRtpReceiver_"
+_BUFFER, _CODECS, _NACKS, _QUEUE = (
+    f"{_PREFIX}_{name}" for name in ("jitter_buffer", "codecs", "nack_generator", "decoder_queue")
+)
+_USED = {
+    "_handle_rtp_packet": {_BUFFER, _CODECS, _NACKS, _QUEUE, "add", "_send_rtcp_pli", "_send_rtcp_nack"},
+    "receive": {_CODECS, _QUEUE, "decoder_worker"},
+}
+"""The functions of aiortc's receiver that use what is replaced, and the names that they use."""
+
+
+def suited() -> bool:
+    """Whether aiortc is as this module needs it."""
+    functions = {name: vars(RTCRtpReceiver).get(name) for name in _USED}
+    return (
+        all(
+            isinstance(one, FunctionType) and _USED[name] <= set(one.__code__.co_names)
+            for name, one in functions.items()
+        )
+        and list(inspect.signature(JitterBuffer.add).parameters) == ["self", "packet"]
+        and list(inspect.signature(RTCRtpReceiver._send_rtcp_pli).parameters) == ["self", "media_ssrc"]
+        and list(inspect.signature(RTCRtpReceiver._send_rtcp_nack).parameters) == ["self", "media_ssrc", "lost"]
+        and list(inspect.signature(TimestampMapper.map).parameters) == ["self", "timestamp"]
+    )
+
+
+SUITED = suited()
+if not SUITED:
+    log.warning(
+        "aiortc receives otherwise than in aiortc 1.16: everything is decoded, wanted or not, and comes later"
+    )

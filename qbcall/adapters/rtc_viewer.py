@@ -1,0 +1,70 @@
+"""Who takes what is received from one user, and what was received of one kind."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from qbcall.adapters.rtc_decoding import DecoderThread
+from qbcall.adapters.rtc_tracks import FrameCount
+from qbcall.core.model import MediaKind
+from qbcall.media.frames import Frame
+
+log = logging.getLogger("qbcall.adapters.rtc")
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Takes what one user sends."""
+
+    deliver: Callable[[Frame], None]
+    wants: Callable[[MediaKind], bool] = lambda _: True
+    """Whether frames of this kind are to be decoded now."""
+    passed: Callable[[MediaKind], None] = lambda _: None
+    """Told of each frame that was received and not decoded, because nobody wants it."""
+    thread: DecoderThread = field(default_factory=DecoderThread)
+    """Where pictures are decoded."""
+
+
+class Received(FrameCount):
+    """Counts the frames of one kind that come from one user, and hands them over."""
+
+    def __init__(self, kind: MediaKind, viewer: Viewer) -> None:
+        super().__init__()
+        self.kind = kind
+        self.decoded = 0
+        """How many of them were decoded."""
+        self.made_up = 0
+        """How many more there were in place of lost ones."""
+        self.size: tuple[int, int] | None = None
+        """Width and height of the newest picture that told."""
+        self.level: float | None = None
+        """Loudness of the newest sound as the peer says (RFC 6464), 0 to 1; None: it does not say."""
+        self._viewer = viewer
+        self._complained = False
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody looks or listens."""
+        return self._viewer.wants(self.kind)
+
+    def pass_by(self) -> None:
+        """One came that nobody wants."""
+        self.frames += 1
+        self.latest = None
+        self._viewer.passed(self.kind)
+
+    def hand_over(self, frame: Frame, *, made_up: bool = False) -> None:
+        """One came, and was decoded; or did not come, and was made up."""
+        if made_up:
+            self.made_up += 1
+        else:
+            self.add(frame)
+            self.decoded += 1
+        try:
+            self._viewer.deliver(frame)
+        except Exception:
+            if not self._complained:
+                log.exception("a received %s frame could not be delivered (told once)", self.kind.value)
+            self._complained = True
