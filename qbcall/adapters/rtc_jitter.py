@@ -7,15 +7,21 @@ section 4.1 for VP8; RFC 6184, section 5.1 for H264).
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Callable, Iterator
 
 from aiortc import RTCRtpReceiver
 from aiortc.jitterbuffer import JitterBuffer, JitterFrame
+from aiortc.rtcrtpreceiver import NackGenerator
 from aiortc.rtp import RtpPacket
 
 CAPACITY = 512
 """Packets; as many as in aiortc's own buffer for pictures."""
+ASK_INTERVAL = 0.25
+"""Seconds between two requests for a picture that needs none before it."""
+MOST_WITHOUT_KEYFRAME = 3.0
+"""Seconds after which any picture is better than none: the peer sends no such picture, or it is not recognised."""
 
 
 class PromptBuffer(JitterBuffer):
@@ -65,15 +71,61 @@ def data_of(packet: RtpPacket) -> bytes:
     return data
 
 
-def release_promptly(receiver: RTCRtpReceiver) -> None:
-    """Let it decode each picture as soon as it is complete; it must not have received anything yet."""
-    codecs, clock, queue = (vars(receiver)[name] for name in (_CODECS, _CLOCK, _QUEUE))
+class Pictures:
+    """Lets a receiver decode each picture as soon as it is complete; it must not have received anything yet."""
 
-    def decode(payload_type: int, frame: JitterFrame) -> None:
-        frame.timestamp = clock.map(frame.timestamp)
-        queue.put((codecs[payload_type], frame))
+    def __init__(self, receiver: RTCRtpReceiver) -> None:
+        self._receiver = receiver
+        self._codecs, self._clock, self._queue = (vars(receiver)[name] for name in (_CODECS, _CLOCK, _QUEUE))
+        self._waits_since: float | None = None
+        self._asked_at = 0.0
+        setattr(receiver, _BUFFER, PromptBuffer(self._decode))
 
-    setattr(receiver, _BUFFER, PromptBuffer(decode))
+    def start_anew(self) -> None:
+        """After a gap: ask for a picture that needs none before it, and decode nothing until it comes.
+
+        What was lost is not asked for again: the peer has long forgotten most of it, and the rest would be old.
+        """
+        empty(self._receiver)
+        setattr(self._receiver, _LOST_PACKETS, NackGenerator())
+        self._waits_since = self._clock_now()
+        self._ask(self._waits_since)
+
+    def _decode(self, payload_type: int, frame: JitterFrame) -> None:
+        codec = self._codecs[payload_type]
+        if self._waits_since is not None and not is_keyframe(codec.name, frame.data):
+            now = self._clock_now()
+            if now < self._waits_since + MOST_WITHOUT_KEYFRAME:
+                if now >= self._asked_at + ASK_INTERVAL:
+                    self._ask(now)
+                return
+        self._waits_since = None
+        frame.timestamp = self._clock.map(frame.timestamp)
+        self._queue.put((codec, frame))
+
+    def _ask(self, now: float) -> None:
+        """With the next packet, which says of whom; as after an error of the decoder (RFC 4585, section 6.3.1)."""
+        self._asked_at = now
+        vars(self._receiver)[_ERROR].set()
+
+    def _clock_now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+def empty(receiver: RTCRtpReceiver) -> None:
+    """After a gap: forget what came before it, and begin with the next packet."""
+    buffer: JitterBuffer = vars(receiver)[_BUFFER]
+    if buffer._origin is not None:
+        buffer.remove(buffer.capacity)
+        buffer._origin = None
+
+
+def is_keyframe(codec: str, data: bytes) -> bool:
+    """Whether a picture needs none before it (VP8: RFC 6386, section 9.1; H264: RFC 6184, 5.2, units 5 and 7)."""
+    if codec == "VP8":
+        return len(data) > 5 and not data[0] & 1 and data[3:6] == b"\x9d\x01\x2a"
+    units = data.split(b"\x00\x00\x01")[1:]
+    return codec != "H264" or any(unit and unit[0] & 31 in (5, 7) for unit in units)
 
 
 # aiortc has no setting for this. Its receiver decodes at most one picture for each packet, so that its buffer hands
@@ -82,8 +134,14 @@ _BUFFER = "_RTCRtpReceiver__jitter_buffer"
 _CODECS = "_RTCRtpReceiver__codecs"
 _CLOCK = "_RTCRtpReceiver__timestamp_mapper"
 _QUEUE = "_RTCRtpReceiver__decoder_queue"
+_ERROR = "_RTCRtpReceiver__decoder_error"
+_LOST_PACKETS = "_RTCRtpReceiver__nack_generator"
 _KNOWN = (
-    {_BUFFER, _CODECS, _CLOCK, _QUEUE} <= set(RTCRtpReceiver._handle_rtp_packet.__code__.co_names),
+    {_BUFFER, _CODECS, _CLOCK, _QUEUE, _ERROR, _LOST_PACKETS}
+    <= set(RTCRtpReceiver._handle_rtp_packet.__code__.co_names),
+    "_origin" in JitterBuffer.__init__.__code__.co_names,
+    list(inspect.signature(JitterBuffer.remove).parameters) == ["self", "count"],
+    list(inspect.signature(NackGenerator).parameters) == [],
     list(inspect.signature(JitterBuffer._remove_frame).parameters) == ["self", "sequence_number"],
 )
 if not all(_KNOWN):

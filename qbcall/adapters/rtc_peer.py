@@ -20,15 +20,16 @@ from qbcall.adapters.rtc_addresses import CandidateFilter, IceSettings
 from qbcall.adapters.rtc_bitrate import SendLimits, announce
 from qbcall.adapters.rtc_closable import ClosablePeerConnection
 from qbcall.adapters.rtc_codecs import CODECS, codec_to_send, codecs_by_kind, obstacle
-from qbcall.adapters.rtc_jitter import release_promptly
-from qbcall.adapters.rtc_path import Path, Search
+from qbcall.adapters.rtc_jitter import Pictures, empty
+from qbcall.adapters.rtc_lasting import LastingPath
+from qbcall.adapters.rtc_path import Path
+from qbcall.adapters.rtc_search import Search
 from qbcall.adapters.rtc_stats import (
     ReceivedPackets,
     ReceivedStream,
     SentStream,
     candidate_types,
     kinds_of,
-    packets_received,
     with_rates,
 )
 from qbcall.adapters.rtc_tracks import IncomingTrack, LocalMedia, OutgoingTrack, outlet
@@ -38,7 +39,7 @@ from qbcall.media.frames import Frame
 
 
 class Tell(Protocol):
-    """Who is told what happens; each at most once, except candidates."""
+    """Who is told what happens; each at most once, unless it says otherwise."""
 
     def found(self, candidate: Candidate) -> None:
         """One more address of ours, that is not in our offer or answer."""
@@ -48,6 +49,9 @@ class Tell(Protocol):
 
     def connected(self, kinds: Iterable[MediaKind]) -> None:
         """ICE and DTLS are done; media of these kinds is received."""
+
+    def heard_again(self) -> None:
+        """The peer had been lost, and is heard again; as often as it happens."""
 
     def failed(self) -> None:
         """No path was found, or the transport ended."""
@@ -86,7 +90,8 @@ class PeerConnection:
         self._outgoing: dict[str, OutgoingTrack] = {}
         self._incoming: dict[str, IncomingTrack] = {}
         self._packets: dict[str, ReceivedPackets] = {}
-        self._search = Search(ice, self._announce)
+        self._pictures: list[Pictures] = []
+        self._search = Search(ice, LastingPath, self._announce, self._resume)
         self._candidates = CandidateFilter(loopback=_any_loopback(self._search.addresses))
         self._pc = ClosablePeerConnection(
             RTCConfiguration(iceServers=[], iceTransportPolicy=RTCIceTransportPolicy(ice.transport_policy))
@@ -158,14 +163,12 @@ class PeerConnection:
         return with_rates(report, before, now - at)
 
     @property
-    def packets_received(self) -> int:
-        """Everything that came in over the peer's transports but ICE's own packets."""
-        return packets_received(self._pc.getReceivers())
+    def heard_at(self) -> float | None:
+        """When anything of the peer came in, in seconds of the event loop's clock; None: it was never connected.
 
-    @property
-    def idle(self) -> bool:
-        """Whether it was agreed that nothing is sent in either direction: then no packets are no loss."""
-        return all(one.currentDirection in (None, "inactive") for one in self._pc.getTransceivers())
+        A peer that sends no media is asked, and answers.
+        """
+        return self._search.heard_at
 
     def stop_gathering(self) -> None:
         """Wait for no STUN or TURN server any more: an offer or answer that does fails."""
@@ -231,8 +234,15 @@ class PeerConnection:
         transceiver = next(one for one in self._pc.getTransceivers() if one.receiver.track is track)
         self._packets[track.kind] = ReceivedPackets(transceiver.receiver)
         if track.kind == MediaKind.VIDEO.value:
-            release_promptly(transceiver.receiver)
+            self._pictures.append(Pictures(transceiver.receiver))
         self._incoming[track.kind] = IncomingTrack(track, self._deliver)
+
+    def _resume(self) -> None:
+        for receiver in self._pc.getReceivers():
+            empty(receiver)
+        for pictures in self._pictures:
+            pictures.start_anew()
+        self._tell.heard_again()
 
     def _observe(self) -> None:
         if not self._watched:
