@@ -139,7 +139,7 @@ class CallSection(_PolicySection):
     connect_timeout: float = _DEFAULTS.connect_timeout
     """Seconds that an accepted call may take to find a path for media."""
     stall_timeout: float = _DEFAULTS.stall_timeout
-    """Seconds without a packet after which a participant counts as disconnected."""
+    """Seconds without a packet after which a participant counts as disconnected; a silent one is asked."""
     restart_interval: float = _DEFAULTS.restart_interval
     """Seconds that a lost connection may come back by itself, and that each attempt to make it anew may take."""
     max_participants: int = _DEFAULTS.max_participants

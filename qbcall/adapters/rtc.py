@@ -47,7 +47,7 @@ __all__ = ["IceServer", "IceSettings", "RtcMedia"]
 
 log = logging.getLogger("qbcall.adapters.rtc")
 
-FLOW_INTERVAL = 0.5
+FLOW_INTERVAL = 0.25
 """Seconds between looks for packets that came in; small against the stall timeout."""
 
 Deliver = Callable[[User, Frame], None]
@@ -241,7 +241,7 @@ class Lane:
         """Seconds of the event loop's clock; negative: it never was."""
         self._open = True
         self._connected = False
-        self._packets = 0
+        self._heard_at: float | None = None
         self._connection: PeerConnection | None = None
         self._effects: asyncio.Queue[MediaEffect | None] = asyncio.Queue()
         self._task = asyncio.get_running_loop().create_task(self._run(), name=f"qbcall-peer-{first.peer}")
@@ -275,10 +275,10 @@ class Lane:
     def look_for_packets(self) -> bool:
         """Tell if some came in since the last look; False: there is nothing to look for any more."""
         if self._connected and self._connection is not None:
-            packets = self._connection.packets_received
-            if packets != self._packets or self._connection.idle:
+            heard_at = self._connection.heard_at
+            if heard_at != self._heard_at:
                 self._tell(MediaFlowing)
-            self._packets = packets
+            self._heard_at = heard_at
         return self._connected
 
     async def close(self) -> None:
@@ -312,6 +312,10 @@ class Lane:
         self._connected = True
         self.connected_at = asyncio.get_running_loop().time()
         self._watch()
+
+    def heard_again(self) -> None:
+        """See `rtc_peer.Tell`."""
+        self.look_for_packets()
 
     def failed(self) -> None:
         """See `rtc_peer.Tell`."""

@@ -19,17 +19,15 @@ import logging
 import socket
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from contextlib import suppress
 from typing import Any, TypeAlias
 
-import aiortc.rtcicetransport
 from aioice.candidate import Candidate, candidate_foundation, candidate_priority
 from aioice.ice import CandidatePair, Connection, StunProtocol, TransportPolicy
 from aioice.stun import Message, parse_message
 from aioice.turn import UDP_SOCKET_BUFFER_SIZE, TurnTransport
 
-from qbcall.adapters.rtc_addresses import IceSettings, local_addresses
+from qbcall.adapters.rtc_search import Search
 from qbcall.adapters.rtc_servers import StunServer, TurnServer, stun_servers, turn_servers
 
 log = logging.getLogger("qbcall.adapters.rtc")
@@ -49,37 +47,6 @@ CHECK_INTERVAL = 0.02
 UNCHECKED = (CandidatePair.State.WAITING, CandidatePair.State.FROZEN)
 
 
-class Search:
-    """What the paths of one peer connection have in common: where they may look, and who is told what they find."""
-
-    def __init__(self, ice: IceSettings, found: Callable[[Path, Candidate], None]) -> None:
-        self.ice = ice
-        self.addresses = local_addresses(ice)
-        """Of this machine, that may be offered. Found once: it takes as long as a check on a local path."""
-        self.found = found
-        """Told of each candidate, the addresses of this machine too."""
-        self.paths: list[Path] = []
-
-    @property
-    def gathering(self) -> bool:
-        """Whether more candidates may be found."""
-        return any(path.gathering for path in self.paths)
-
-    def stop(self) -> None:
-        """Wait for no server any more."""
-        for path in self.paths:
-            path.stop_gathering()
-
-    @contextmanager
-    def here(self) -> Iterator[None]:
-        """Transports that aiortc makes within this context are paths of this search."""
-        token = _search.set(self)
-        try:
-            yield
-        finally:
-            _search.reset(token)
-
-
 class Path(Connection):
     """Looks for a way to one peer; listens to the peer whose answer was taken, and if it checks nothing, to all."""
 
@@ -94,7 +61,6 @@ class Path(Connection):
         self._fragments: dict[Address, str] = {}
         """Who proved before the answer that it has the offer, and what it is called."""
         self._waiting: deque[tuple[Address, bytes, int]] = deque(maxlen=MOST_WAITING)
-        search.paths.append(self)
 
     # -- our candidates ----------------------------------------------------------------------------------------------
 
@@ -254,7 +220,7 @@ class Path(Connection):
 
     def _check_next(self) -> None:
         self._next_check = None
-        if any(pair.state in UNCHECKED for pair in self._check_list):
+        if not self._check_list_done and any(pair.state in UNCHECKED for pair in self._check_list):
             super()._check_periodic()
             self._next_check = asyncio.get_running_loop().call_later(CHECK_INTERVAL, self._check_next)
 
@@ -266,6 +232,17 @@ class Path(Connection):
             self._waiting.append((sender, data, component))
         elif self._fragments.get(sender, self.remote_username) == self.remote_username:
             self.data_received(data, component)
+
+    @property
+    def heard_at(self) -> float | None:
+        """When the peer was last heard, in seconds of the event loop's clock; None: it is not connected."""
+        return None
+
+    def heard(self, protocol: StunProtocol, sender: Address) -> None:
+        """Media came."""
+
+    def sending_failed(self, error: Exception) -> None:
+        """This machine could not send."""
 
     def request_received(self, message: Message, addr: Address, protocol: StunProtocol) -> None:
         """A check came."""
@@ -284,13 +261,19 @@ class PathProtocol(StunProtocol):
         """See `asyncio.DatagramProtocol`. Anybody may send anything here."""
         assert isinstance(data, bytes), "datagrams are no text"
         if data[:1] > LAST_OF_STUN:
-            self.receiver.take((addr[0], addr[1]), data, self.local_candidate.component)
+            sender = addr[0], addr[1]
+            self.receiver.heard(self, sender)
+            self.receiver.take(sender, data, self.local_candidate.component)
             return
         try:
             parse_message(data)  # what is none would go on to DTLS
             super().datagram_received(data, addr)
         except Exception:  # aioice reads what it is sent without many doubts
             log.debug("a STUN message that makes no sense came from %s", addr, exc_info=True)
+
+    def error_received(self, exc: Exception) -> None:
+        """See `asyncio.DatagramProtocol`."""
+        self.receiver.sending_failed(exc)
 
     async def close(self) -> None:
         """Close it; a TURN server that does not answer any more is not waited for."""
@@ -304,22 +287,15 @@ class PathProtocol(StunProtocol):
         await closing
 
 
-_search: ContextVar[Search | None] = ContextVar("qbcall_search", default=None)
 _GIVING_BACK = "_TurnTransport__close_task"
 
 
-def _connection(**named: Any) -> Connection:
-    """Replaces aiortc's choice: others in the process get what they always did."""
-    search = _search.get()
-    return Connection(**named) if search is None else Path(search, **named)
-
-
-def _parameters(function: Callable[..., object]) -> list[str]:
+def parameters(function: Callable[..., object]) -> list[str]:
+    """What a function takes."""
     return list(inspect.signature(function).parameters)
 
 
-# aiortc has no setting for the transport it makes: one name is replaced here, and nowhere else. Of aioice's own parts
-# those are used that are named here; a release that changes them must be noticed at once.
+# Of aioice's own parts those are used that are named here; a release that changes them must be noticed at once.
 _PARTS = {
     "request_received": ["self", "message", "addr", "protocol"],
     "data_received": ["self", "data", "component"],
@@ -334,16 +310,14 @@ _PARTS = {
     "gather_candidates": ["self"],
 }
 _FIELDS = (
-    "_check_list _closing _early_checks _early_checks_done _local_candidates _local_candidates_end "
+    "_check_list _check_list_done _closing _early_checks _early_checks_done _local_candidates _local_candidates_end "
     "_local_candidates_start _protocols _query_consent_task _remote_candidates _transport_policy"
 )
 _KNOWN = (
-    *(name in vars(Connection) and _parameters(vars(Connection)[name]) == its for name, its in _PARTS.items()),
+    *(name in vars(Connection) and parameters(vars(Connection)[name]) == its for name, its in _PARTS.items()),
     set(_FIELDS.split()) <= set(Connection.__init__.__code__.co_names),
-    _parameters(StunProtocol.datagram_received) == ["self", "data", "addr"],
+    parameters(StunProtocol.datagram_received) == ["self", "data", "addr"],
     _GIVING_BACK in TurnTransport.__init__.__code__.co_names,
-    vars(aiortc.rtcicetransport).get("Connection") is Connection,
 )
 if not all(_KNOWN):
-    raise ImportError("paths are looked for otherwise than in aioice 0.13 and aiortc 1.16: calls would break")
-aiortc.rtcicetransport.Connection = _connection  # type: ignore[assignment,attr-defined]
+    raise ImportError("paths are looked for otherwise than in aioice 0.13: calls would break")

@@ -21,8 +21,10 @@ from qbcall.adapters.rtc_closable import ClosablePeerConnection
 from qbcall.adapters.rtc_codecs import CODECS, codec_to_send, codecs_by_kind, obstacle
 from qbcall.adapters.rtc_encoder import SharedMedia
 from qbcall.adapters.rtc_guard import guard
-from qbcall.adapters.rtc_path import Path, Search
+from qbcall.adapters.rtc_lasting import LastingPath
+from qbcall.adapters.rtc_path import Path
 from qbcall.adapters.rtc_receive import Intake, receive
+from qbcall.adapters.rtc_search import Search
 from qbcall.adapters.rtc_sender import outgoing, send_shared
 from qbcall.adapters.rtc_stats import (
     ReceivedPackets,
@@ -30,7 +32,6 @@ from qbcall.adapters.rtc_stats import (
     SentStream,
     candidate_types,
     kinds_of,
-    packets_received,
     with_rates,
 )
 from qbcall.adapters.rtc_tracks import OutgoingTrack
@@ -40,7 +41,7 @@ from qbcall.errors import MediaError, NegotiationError
 
 
 class Tell(Protocol):
-    """Who is told what happens; each at most once, except candidates."""
+    """Who is told what happens; each at most once, unless it says otherwise."""
 
     def found(self, candidate: Candidate) -> None:
         """One more address of ours, that is not in our offer or answer."""
@@ -50,6 +51,9 @@ class Tell(Protocol):
 
     def connected(self, kinds: Iterable[MediaKind]) -> None:
         """ICE and DTLS are done; media of these kinds is received."""
+
+    def heard_again(self) -> None:
+        """The peer had been lost, and is heard again; as often as it happens."""
 
     def failed(self) -> None:
         """No path was found, or the transport ended."""
@@ -91,7 +95,7 @@ class PeerConnection:
         self._received: dict[str, Received] = {}
         self._intakes: dict[str, Intake] = {}
         self._packets: dict[str, ReceivedPackets] = {}
-        self._search = Search(ice, self._announce)
+        self._search = Search(ice, LastingPath, self._announce, tell.heard_again)
         self._candidates = CandidateFilter(self._search.addresses)
         self._pc = ClosablePeerConnection(
             RTCConfiguration(iceServers=[], iceTransportPolicy=RTCIceTransportPolicy(ice.transport_policy))
@@ -163,14 +167,12 @@ class PeerConnection:
         return with_rates(report, before, now - at)
 
     @property
-    def packets_received(self) -> int:
-        """Everything that came in over the peer's transports but ICE's own packets."""
-        return packets_received(self._pc.getReceivers())
+    def heard_at(self) -> float | None:
+        """When anything of the peer came in, in seconds of the event loop's clock; None: it was never connected.
 
-    @property
-    def idle(self) -> bool:
-        """Whether it was agreed that nothing is sent in either direction: then no packets are no loss."""
-        return all(one.currentDirection in (None, "inactive") for one in self._pc.getTransceivers())
+        A peer that sends no media is asked, and answers.
+        """
+        return self._search.heard_at
 
     def wake(self) -> None:
         """Somebody may want to see or hear the user from now on."""

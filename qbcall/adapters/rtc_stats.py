@@ -16,7 +16,6 @@ from aiortc.stats import (
     RTCOutboundRtpStreamStats,
     RTCRemoteInboundRtpStreamStats,
     RTCStatsReport,
-    RTCTransportStats,
 )
 
 from qbcall.adapters.rtc_tracks import FrameCount
@@ -201,15 +200,6 @@ def candidate_types(transport: RTCIceTransport) -> tuple[str, str] | None:
     for pair in transport._connection._nominated.values():  # aiortc has no candidate pair statistics
         return pair.local_candidate.type, pair.remote_candidate.type
     return None
-
-
-def packets_received(receivers: Iterable[RTCRtpReceiver]) -> int:
-    """All packets of the transports of these, RTCP too."""
-    transports: dict[str, int] = {}
-    for receiver in receivers:
-        for transport in pick(settled(receiver.getStats()), RTCTransportStats):
-            transports[transport.id] = transport.packetsReceived
-    return sum(transports.values())
 
 
 def pick(stats: RTCStatsReport, wanted: type[T]) -> list[T]:

@@ -95,7 +95,7 @@ def test_callee_that_sends_only_sound_sees_the_caller() -> None:
 
 
 def test_two_that_send_nothing_are_not_lost_to_each_other() -> None:
-    """No packets were agreed, so that none come is no stall."""
+    """They ask each other."""
 
     async def play() -> None:
         async with Endpoint("a", sends=()) as a, Endpoint("b", sends=()) as b:
@@ -211,7 +211,10 @@ def test_peer_that_vanishes_is_silent_and_nothing_else(monkeypatch: pytest.Monke
 def cut(endpoint: Endpoint) -> None:
     """Take its sockets away, as a killed process would."""
     for receiver in connection(endpoint).getReceivers():
-        for protocol in receiver.transport.transport._connection._protocols:
+        path = receiver.transport.transport._connection
+        assert path._query_consent_task is not None
+        path._query_consent_task.cancel()  # it would make new sockets
+        for protocol in list(path._protocols):
             protocol.transport.abort()
 
 

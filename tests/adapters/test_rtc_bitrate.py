@@ -95,6 +95,9 @@ class Side:
     def connected(self, kinds: Iterable[MediaKind]) -> None:
         """See `rtc_peer.Tell`."""
 
+    def heard_again(self) -> None:
+        """See `rtc_peer.Tell`."""
+
     def failed(self) -> None:
         """See `rtc_peer.Tell`."""
 

@@ -12,7 +12,8 @@ from aioice import Candidate, Connection
 from aioice.ice import CandidatePair
 from OpenSSL import SSL
 
-from qbcall.adapters.rtc_path import MOST_WAITING, Path, Search
+from qbcall.adapters.rtc_path import MOST_WAITING, Path
+from qbcall.adapters.rtc_search import Search
 from qbcall.core.inputs import IceConnected
 from qbcall.core.model import Description, MediaKind
 from tests.adapters.rtc_room import LOOPBACK, Endpoint, run
@@ -29,7 +30,7 @@ def dtls_hello() -> bytes:
 
 def path(*, ice_controlling: bool) -> Path:
     """One that tells nobody what it finds."""
-    return Path(Search(LOOPBACK, lambda path, candidate: None), ice_controlling=ice_controlling)
+    return Search(LOOPBACK, Path, lambda path, candidate: None, lambda: None).path(ice_controlling=ice_controlling)
 
 
 class OtherDevice:

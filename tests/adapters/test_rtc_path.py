@@ -15,7 +15,8 @@ import pytest
 
 from qbcall.adapters import rtc_path, rtc_servers
 from qbcall.adapters.rtc import IceServer, IceSettings
-from qbcall.adapters.rtc_path import Path, Search
+from qbcall.adapters.rtc_path import Path
+from qbcall.adapters.rtc_search import Search
 from qbcall.adapters.rtc_servers import turn_servers
 from qbcall.core.effects import CreateOffer
 from qbcall.core.inputs import CandidatesFound, IceChecking, IceConnected, MediaBroke, OfferReady
@@ -309,7 +310,7 @@ def test_others_in_the_process_get_the_transport_of_the_library() -> None:
     async def play() -> None:
         plain = aiortc.rtcicetransport.RTCIceGatherer(iceServers=[])
         assert type(plain._connection) is aioice.Connection
-        search = Search(LOOPBACK, lambda path, candidate: None)
+        search = Search(LOOPBACK, Path, lambda path, candidate: None, lambda: None)
         with search.here():
             ours = aiortc.rtcicetransport.RTCIceGatherer(iceServers=[])
         assert search.paths == [ours._connection]

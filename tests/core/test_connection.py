@@ -20,7 +20,7 @@ from qbcall.core.model import CallMedia, Description, Epoch, MediaKind, User
 from qbcall.core.policy import Policy
 from qbcall.core.signals import Decline, End, Invite
 from tests.core.told import lines
-from tests.core.world import World
+from tests.core.world import STALL, World
 
 
 def connected(users: str = "AB", policy: Policy | None = None) -> World:
@@ -208,7 +208,7 @@ def test_statistics_come_every_interval_while_connected() -> None:
 
 def test_statistics_pause_while_a_peer_is_lost() -> None:
     """QB-138."""
-    world = connected(policy=Policy(stats_interval=3.0))
+    world = connected(policy=Policy(stall_timeout=STALL, stats_interval=3.0))
     world.cut("A", "B")
     world.run_until(14.0)
     asked = [effect for effect in world["A"].effects if isinstance(effect, ReadStats)]

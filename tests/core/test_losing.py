@@ -17,6 +17,7 @@ from qbcall.core.policy import Policy
 from qbcall.core.signals import End, RestartOffer
 from tests.core.test_connection import connected, fact
 from tests.core.told import lines
+from tests.core.world import STALL
 
 
 def test_lost_peer_that_comes_back_keeps_the_call() -> None:
@@ -51,7 +52,7 @@ def test_second_loss_has_the_whole_disconnect_interval_again() -> None:
 @pytest.mark.parametrize("interval", [10.0, 30.0])
 def test_lost_peer_that_stays_away_ends_after_the_disconnect_interval(interval: float) -> None:
     """QB-097, QB-114, QB-115."""
-    world = connected(policy=Policy(disconnect_timeout=interval))
+    world = connected(policy=Policy(stall_timeout=STALL, disconnect_timeout=interval))
     world.media.consent = 100.0
     world.run_until(10.05)
     world.kill("B")
@@ -72,7 +73,7 @@ def test_lost_peer_that_stays_away_ends_after_the_disconnect_interval(interval: 
 
 def test_path_that_fails_after_the_loss_is_told_and_the_interval_goes_on() -> None:
     """QB-102, QB-114."""
-    world = connected(policy=Policy(disconnect_timeout=40.0))
+    world = connected(policy=Policy(stall_timeout=STALL, disconnect_timeout=40.0))
     world.kill("B")
     world.run_until(100.0)
     assert world.story("A", since=2.0) == lines("""

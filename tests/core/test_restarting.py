@@ -12,7 +12,7 @@ from qbcall.core.policy import Policy
 from qbcall.core.signals import Candidates, End, RestartAnswer, RestartOffer, Signal
 from tests.core.test_connection import connected, fact
 from tests.core.told import lines
-from tests.core.world import World
+from tests.core.world import STALL, World
 
 
 def cut_off(users: str = "AB") -> World:
@@ -259,7 +259,7 @@ def test_chat_that_comes_back_later_carries_the_next_offer() -> None:
 
 def test_connection_that_works_again_when_the_interval_ends_goes_on() -> None:
     """QB-114: the interval ends in the middle of an attempt."""
-    world = connected(policy=Policy(disconnect_timeout=12.0))
+    world = connected(policy=Policy(stall_timeout=STALL, disconnect_timeout=12.0))
     world.run_until(10.05)
     world.cut("A", "B")
     world.silent |= {User("A")}

@@ -42,6 +42,8 @@ from tests.core.pretend_media import PretendMedia
 from tests.core.watch import Watch, show
 
 Info = Mapping[str, str]
+STALL = 3.0
+"""Stall timeout of the stories, in seconds: unlike any other time of theirs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,7 +208,7 @@ class World:
 
     def __init__(self, users: str = "AB", *, policy: Policy | None = None, wire: Wire | None = None, seed: int = 0):
         self.now = 0.0
-        self.policy = policy or Policy()
+        self.policy = policy or Policy(stall_timeout=STALL)
         self.wire = wire or Wire()
         self.random = Random(seed)
         self.media = PretendMedia(self)
