@@ -16,6 +16,8 @@ from aiortc.jitterbuffer import JitterBuffer, JitterFrame
 from aiortc.rtcrtpreceiver import NackGenerator
 from aiortc.rtp import RtpPacket
 
+from qbcall.adapters.rtc_keyframes import is_keyframe
+
 CAPACITY = 512
 """Packets; as many as in aiortc's own buffer for pictures."""
 ASK_INTERVAL = 0.25
@@ -82,14 +84,13 @@ class Pictures:
         setattr(receiver, _BUFFER, PromptBuffer(self._decode))
 
     def start_anew(self) -> None:
-        """After a gap: ask for a picture that needs none before it, and decode nothing until it comes.
+        """After a gap: decode nothing until a picture comes that needs none before it; ask for one if it does not.
 
         What was lost is not asked for again: the peer has long forgotten most of it, and the rest would be old.
         """
         empty(self._receiver)
         setattr(self._receiver, _LOST_PACKETS, NackGenerator())
         self._waits_since = self._clock_now()
-        self._ask(self._waits_since)
 
     def _decode(self, payload_type: int, frame: JitterFrame) -> None:
         codec = self._codecs[payload_type]
@@ -118,14 +119,6 @@ def empty(receiver: RTCRtpReceiver) -> None:
     if buffer._origin is not None:
         buffer.remove(buffer.capacity)
         buffer._origin = None
-
-
-def is_keyframe(codec: str, data: bytes) -> bool:
-    """Whether a picture needs none before it (VP8: RFC 6386, section 9.1; H264: RFC 6184, 5.2, units 5 and 7)."""
-    if codec == "VP8":
-        return len(data) > 5 and not data[0] & 1 and data[3:6] == b"\x9d\x01\x2a"
-    units = data.split(b"\x00\x00\x01")[1:]
-    return codec != "H264" or any(unit and unit[0] & 31 in (5, 7) for unit in units)
 
 
 # aiortc has no setting for this. Its receiver decodes at most one picture for each packet, so that its buffer hands

@@ -21,6 +21,7 @@ from qbcall.adapters.rtc_bitrate import SendLimits, announce
 from qbcall.adapters.rtc_closable import ClosablePeerConnection
 from qbcall.adapters.rtc_codecs import CODECS, codec_to_send, codecs_by_kind, obstacle
 from qbcall.adapters.rtc_jitter import Pictures, empty
+from qbcall.adapters.rtc_keyframes import send_keyframe
 from qbcall.adapters.rtc_lasting import LastingPath
 from qbcall.adapters.rtc_path import Path
 from qbcall.adapters.rtc_search import Search
@@ -242,6 +243,9 @@ class PeerConnection:
             empty(receiver)
         for pictures in self._pictures:
             pictures.start_anew()
+        for sender in self._pc.getSenders():
+            if sender.kind == MediaKind.VIDEO.value:
+                send_keyframe(sender)  # the peer needs one too, and asks a round trip later
         self._tell.heard_again()
 
     def _observe(self) -> None:
