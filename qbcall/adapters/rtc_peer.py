@@ -95,7 +95,7 @@ class PeerConnection:
         self._received: dict[str, Received] = {}
         self._intakes: dict[str, Intake] = {}
         self._packets: dict[str, ReceivedPackets] = {}
-        self._search = Search(ice, LastingPath, self._announce, tell.heard_again)
+        self._search = Search(ice, LastingPath, self._announce, self._resume)
         self._candidates = CandidateFilter(self._search.addresses)
         self._pc = ClosablePeerConnection(
             RTCConfiguration(iceServers=[], iceTransportPolicy=RTCIceTransportPolicy(ice.transport_policy))
@@ -243,6 +243,13 @@ class PeerConnection:
         transceiver = next(one for one in self._pc.getTransceivers() if one.receiver.track is track)
         self._packets[track.kind] = ReceivedPackets(transceiver.receiver)
         self._received[track.kind], self._intakes[track.kind] = receive(transceiver.receiver, self._viewer)
+
+    def _resume(self) -> None:
+        """The peer needs a complete picture too, and would ask for it a round trip later."""
+        for track in self._outgoing.values():
+            track.ask()
+        self.wake()
+        self._tell.heard_again()
 
     def _observe(self) -> None:
         for receiver in self._pc.getReceivers():
