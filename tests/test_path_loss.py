@@ -118,18 +118,18 @@ async def silence(call: Call, user: str) -> None:
 
 
 def test_path_that_never_comes_back_ends_the_call_on_both_sides(network: SimpleNamespace) -> None:
-    """QB-114, QB-115."""
+    """QB-114, QB-115: who gives up first tells the other one."""
 
     async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
-        ann, _, call, theirs = await connected(stack, hub)
-        told = noted(ann, ReconnectionChanged)
+        ann, bob, call, theirs = await connected(stack, hub)
+        told = {call: noted(ann, ReconnectionChanged), theirs: noted(bob, ReconnectionChanged)}
         network.cut = True
-        assert await asyncio.wait_for(call.ended(), PATIENCE) is EndReason.DISCONNECT_TIMEOUT
-        assert await asyncio.wait_for(theirs.ended(), PATIENCE) in {
-            EndReason.DISCONNECT_TIMEOUT,
-            EndReason.REMOTE_HUNG_UP,
-        }
-        assert [type(one) for one in told] == [PeerReconnecting, PeerReconnectFailed]
+        reasons = {one: await asyncio.wait_for(one.ended(), PATIENCE) for one in told}
+        assert EndReason.DISCONNECT_TIMEOUT in reasons.values()
+        assert set(reasons.values()) <= {EndReason.DISCONNECT_TIMEOUT, EndReason.REMOTE_HUNG_UP}
+        for one, events in told.items():
+            failed = [PeerReconnectFailed] * (reasons[one] is EndReason.DISCONNECT_TIMEOUT)
+            assert [type(event) for event in events] == [PeerReconnecting, *failed]
 
     run(scenario)
 
