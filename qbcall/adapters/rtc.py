@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from qbcall.adapters.rtc_addresses import IceServer, IceSettings
+from qbcall.adapters.rtc_impaired import ImpairedNetwork
 from qbcall.adapters.rtc_peer import PeerConnection
 from qbcall.adapters.rtc_stats import added
 from qbcall.adapters.rtc_tracks import LocalMedia
@@ -59,6 +60,8 @@ class Provided:
     deliver: Deliver
     bandwidth: int = 0
     """Kilobit per second of picture that each peer sends at most; 0: no limit."""
+    network: ImpairedNetwork | None = None
+    """The bad network that the call is to use; None: this machine's as it is."""
 
 
 def _discard(user: User, frame: Frame) -> None:
@@ -87,7 +90,8 @@ class RtcMedia:
 
     def provide(self, call: CallId, local: LocalMedia | None, deliver: Deliver, *, bandwidth: int = 0) -> None:
         """Say what is sent in a call, and who takes what is received; before its first offer or answer."""
-        self._provided[call] = Provided(local, deliver, bandwidth)
+        network = None if self._ice.impairment is None else ImpairedNetwork(self._ice.impairment)
+        self._provided[call] = Provided(local, deliver, bandwidth, network)
 
     def rename(self, was: CallId, now: CallId) -> None:
         """The call goes on under another id: what was provided for it, and its connections."""
@@ -109,7 +113,7 @@ class RtcMedia:
             self._lanes[key] = Lane(
                 effect,
                 self._post,
-                partial(make, clock=self._clock, bandwidth=provided.bandwidth),
+                partial(make, clock=self._clock, bandwidth=provided.bandwidth, network=provided.network),
                 self._watch,
                 self._total,
             )

@@ -52,8 +52,15 @@ UNCHECKED = (CandidatePair.State.WAITING, CandidatePair.State.FROZEN)
 class Search:
     """What the paths of one peer connection have in common: where they may look, and who is told what they find."""
 
-    def __init__(self, ice: IceSettings, found: Callable[[Path, Candidate], None]) -> None:
+    def __init__(
+        self,
+        ice: IceSettings,
+        found: Callable[[Path, Candidate], None],
+        socket: Callable[[Path], PathProtocol] | None = None,
+    ) -> None:
         self.ice = ice
+        self.socket = socket or PathProtocol
+        """Makes each socket of a path, and each address at a TURN server."""
         self.addresses = local_addresses(ice)
         """Of this machine, that may be offered. Found once: it takes as long as a check on a local path."""
         self.found = found
@@ -122,7 +129,7 @@ class Path(Connection):
         loop = asyncio.get_running_loop()
         try:
             transport, protocol = await loop.create_datagram_endpoint(
-                lambda: PathProtocol(self), local_addr=(address, 0)
+                lambda: self._search.socket(self), local_addr=(address, 0)
             )
         except OSError as error:
             log.debug("%s cannot be used: %s", address, error)
@@ -165,7 +172,7 @@ class Path(Connection):
 
     async def _relayed(self, server: TurnServer) -> None:
         hide = self._transport_policy is TransportPolicy.RELAY
-        self._add_local(*await server.allocate(lambda: PathProtocol(self), 1, hide=hide))
+        self._add_local(*await server.allocate(lambda: self._search.socket(self), 1, hide=hide))
 
     def _asked(self, _: asyncio.Task[None]) -> None:
         """No more candidates come."""

@@ -20,6 +20,7 @@ from qbcall.adapters.rtc_addresses import CandidateFilter, IceSettings
 from qbcall.adapters.rtc_bitrate import SendLimits, announce
 from qbcall.adapters.rtc_closable import ClosablePeerConnection
 from qbcall.adapters.rtc_codecs import CODECS, codec_to_send, codecs_by_kind, obstacle
+from qbcall.adapters.rtc_impaired import ImpairedNetwork
 from qbcall.adapters.rtc_jitter import release_promptly
 from qbcall.adapters.rtc_path import Path, Search
 from qbcall.adapters.rtc_stats import (
@@ -65,8 +66,11 @@ class PeerConnection:
         clock: Callable[[], float],
         *,
         bandwidth: int = 0,
+        network: ImpairedNetwork | None = None,
     ) -> None:
         """`bandwidth` is the most video, in kbit/s, that is sent and that is asked for; 0: no limit.
+
+        `network` is the bad one that it is to use, on request.
 
         Raises:
             InvalidArgument: `bandwidth` is negative or too large.
@@ -86,7 +90,7 @@ class PeerConnection:
         self._outgoing: dict[str, OutgoingTrack] = {}
         self._incoming: dict[str, IncomingTrack] = {}
         self._packets: dict[str, ReceivedPackets] = {}
-        self._search = Search(ice, self._announce)
+        self._search = Search(ice, self._announce, network.socket if network else None)
         self._candidates = CandidateFilter(loopback=_any_loopback(self._search.addresses))
         self._pc = ClosablePeerConnection(
             RTCConfiguration(iceServers=[], iceTransportPolicy=RTCIceTransportPolicy(ice.transport_policy))
