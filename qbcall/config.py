@@ -5,6 +5,7 @@ Programs build the same models: `Config.of(account={"jid": "ann@example.org"}, c
 
 from __future__ import annotations
 
+import random
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
@@ -13,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, S
 
 from qbcall.adapters.xmpp_settings import XmppSettings
 from qbcall.config_problems import validated
+from qbcall.core.impairment_text import MOST_SEED, parse_impairment, with_seed
 from qbcall.core.model import User
 from qbcall.core.policy import Policy
 from qbcall.dialects.jid import bare_jid
@@ -191,6 +193,14 @@ class IceSection(Section):
     """Local addresses or interfaces to offer; empty: all but loopback."""
     transport_policy: Literal["all", "relay"] = "all"
     """`relay`: media only through TURN servers (W3C WebRTC: RTCIceTransportPolicy)."""
+    impair: str = ""
+    """Make the network of calls bad: `loss=5%,delay=80ms,jitter=20ms,rate=300k,blackout=3s@10s,seed=7`; empty: no."""
+
+    @field_validator("impair")
+    @classmethod
+    def _check_impair(cls, value: str) -> str:
+        """A seed is added where there is none, so that whoever reads the configuration can repeat a run."""
+        return with_seed(value, random.randrange(MOST_SEED + 1)) if value else value  # noqa: S311 - no secret
 
 
 class MediaSection(Section):
@@ -301,6 +311,7 @@ class Config(Section):
                 discover=ice.discover and not servers,
                 addresses=ice.addresses,
                 transport_policy=ice.transport_policy,
+                impairment=parse_impairment(ice.impair) if ice.impair else None,
             )
         except InvalidArgument as error:
             raise ConfigError([Problem("ice", str(error), "the configuration")]) from error

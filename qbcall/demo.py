@@ -13,8 +13,9 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -45,11 +46,25 @@ LOGIN_PATIENCE = 20.0
 END_PATIENCE = 15.0
 """Seconds that the participants may take beyond the duration of the call."""
 
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """What is played; see `run`."""
+
+    source: str | None
+    duration: float
+    pictures: Path
+    """Directory for the pictures that the participants received."""
+    impair: str
+
+
 Tell = Callable[[str, Json], None]
 """Takes the name of a participant and one of its lines."""
 
 
-async def run(*, source: str | None, offline: bool, duration: float, out: Path, people: Console) -> bool:
+async def run(
+    *, source: str | None, offline: bool, duration: float, out: Path, people: Console, impair: str = ""
+) -> bool:
     """Play the demo; True if every direction delivered what was sent.
 
     Args:
@@ -58,6 +73,7 @@ async def run(*, source: str | None, offline: bool, duration: float, out: Path, 
         duration: seconds of the call.
         out: directory for `contact-sheet.png` and `summary.json`; made if it is missing.
         people: where the table is shown.
+        impair: how bad the network of each participant is made; see `config.IceSection`.
 
     Raises:
         ProgramMissing: there is no Prosody.
@@ -78,7 +94,7 @@ async def run(*, source: str | None, offline: bool, duration: float, out: Path, 
                 live.update(board.table(f"{title}, {time.monotonic() - started:.0f} s"))
 
             play = _play_offline if offline else _play
-            await play(board, tell, source, duration, pictures)
+            await play(board, tell, Show(source, duration, pictures, impair))
             if original is not None:
                 board.compare(NAMES[0], original, pictures, f"{NAMES[0]}@{DOMAIN}.png")
             live.update(board.table(f"{title}, {time.monotonic() - started:.0f} s"))
@@ -105,34 +121,35 @@ def _sinks(name: str, pictures: Path) -> list[str]:
 # -- four processes and a server -------------------------------------------------------------------------------------
 
 
-async def _play(board: Board, tell: Tell, source: str | None, duration: float, pictures: Path) -> None:
+async def _play(board: Board, tell: Tell, show: Show) -> None:
     first, *others = NAMES
     async with DevServer(accounts=NAMES, domain=DOMAIN) as server, AsyncExitStack() as stack:
 
         async def start(name: str, *words: str) -> asyncio.Task[None]:
             arguments = [*words, "--jid", f"{name}@{DOMAIN}", "--server", f"{server.host}:{server.port}"]
-            arguments += ["--plaintext", "--json", "--stats", str(STATS_INTERVAL), "--source", _source(name, source)]
-            for sink in _sinks(name, pictures):
+            arguments += ["--plaintext", "--json", "--stats", str(STATS_INTERVAL)]
+            arguments += ["--source", _source(name, show.source)]
+            for sink in _sinks(name, show.pictures):
                 arguments += ["--sink", sink]
-            secret = server.accounts[name]
-            return await stack.enter_async_context(_participant(name, arguments, secret, tell))
+            environment = {"QBCALL_PASSWORD": server.accounts[name], "QBCALL_ICE__IMPAIR": show.impair}
+            return await stack.enter_async_context(_participant(name, arguments, environment, tell))
 
-        answering = [await start(name, "answer", "--once", "--duration", str(duration)) for name in others]
+        answering = [await start(name, "answer", "--once", "--duration", str(show.duration)) for name in others]
         async with asyncio.timeout(LOGIN_PATIENCE):
             while not (board.online.issuperset(others) or board.trouble):
                 await board.changed.wait()
         callees = [f"{name}@{DOMAIN}" for name in others]
-        calling = await start(first, "call", *callees, "--duration", str(duration))
-        await asyncio.wait([calling, *answering], timeout=LOGIN_PATIENCE + duration + END_PATIENCE)
+        calling = await start(first, "call", *callees, "--duration", str(show.duration))
+        await asyncio.wait([calling, *answering], timeout=LOGIN_PATIENCE + show.duration + END_PATIENCE)
 
 
 @asynccontextmanager
 async def _participant(
-    name: str, arguments: Sequence[str], password: str, tell: Tell
+    name: str, arguments: Sequence[str], more: Mapping[str, str], tell: Tell
 ) -> AsyncIterator[asyncio.Task[None]]:
     """A process of its own; the task ends with it."""
     environment = os.environ | {
-        "QBCALL_PASSWORD": password,
+        **more,
         "QBCALL_ICE__ADDRESSES": "127.0.0.1",
         "QBCALL_MEDIA__WIDTH": str(WIDTH),
         "QBCALL_MEDIA__HEIGHT": str(HEIGHT),
@@ -172,7 +189,7 @@ async def _participant(
 # -- one process, no server ------------------------------------------------------------------------------------------
 
 
-async def _play_offline(board: Board, tell: Tell, source: str | None, duration: float, pictures: Path) -> None:
+async def _play_offline(board: Board, tell: Tell, show: Show) -> None:
     hub = MemoryHub()
     loop = asyncio.get_running_loop()
     calls: dict[str, Call] = {}
@@ -181,11 +198,11 @@ async def _play_offline(board: Board, tell: Tell, source: str | None, duration: 
         async def join(name: str) -> Client:
             config = Config.of(
                 account={"jid": f"{name}@{DOMAIN}"},
-                ice={"addresses": ["127.0.0.1"]},
+                ice={"addresses": ["127.0.0.1"], "impair": show.impair},
                 call={"stats_interval": STATS_INTERVAL},
                 media={
-                    "source": _source(name, source),
-                    "sinks": _sinks(name, pictures),
+                    "source": _source(name, show.source),
+                    "sinks": _sinks(name, show.pictures),
                     "width": WIDTH,
                     "height": HEIGHT,
                     "fps": FPS,
@@ -210,7 +227,7 @@ async def _play_offline(board: Board, tell: Tell, source: str | None, duration: 
         async with first.call([client.user for client in others]) as call:
             calls[NAMES[0]] = call
             await call.connected(LOGIN_PATIENCE)
-            await asyncio.sleep(duration)
+            await asyncio.sleep(show.duration)
         for name, one in calls.items():
             if one is not call:
                 await one.hang_up()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from pydantic import SecretStr, ValidationError
 
 from qbcall.config import Account, Config
 from qbcall.config_layers import leaves
+from qbcall.core.impairment_text import parse_impairment
 from qbcall.core.policy import RANGES, Policy
 from qbcall.errors import ConfigError
 
@@ -76,6 +78,8 @@ def test_limits_that_are_no_durations_are_checked_too() -> None:
         ("call", "allow", "any", "must be a list, not 'any'"),
         ("ice", "transport_policy", "none", "must be 'all' or 'relay', not 'none'"),
         ("ice", "addresses", "lo", "must be a list, not 'lo'"),
+        ("ice", "impair", "loss=7", "loss must be 0% to 100%, or 0 to 1, not '7'"),
+        ("ice", "impair", 5, "must be text, not 5"),
         ("media", "width", 33, "must be even, not 33"),
         ("media", "bandwidth", -1, "must be 0 (no limit) to 1000000 kbit/s, not -1"),
         ("media", "fps", 61, "must be a whole number from 1 to 60, not 61"),
@@ -163,6 +167,21 @@ def test_ice_settings_are_those_of_the_adapter() -> None:
     assert settings.servers[0].urls == ("stun:stun.example.org", "turn:turn.example.org")
     assert (settings.servers[0].username, settings.servers[0].credential) == ("u", "p")
     assert (settings.addresses, settings.transport_policy) == (("127.0.0.1",), "relay")
+
+
+def test_network_is_impaired_as_it_is_written() -> None:
+    text = "loss=5%,down.delay=80ms,seed=7"
+    config = Config.of(ice={"impair": text})
+    assert config.ice.impair == text
+    assert config.ice_settings().impairment == parse_impairment(text)
+    assert Config().ice_settings().impairment is None
+
+
+def test_impairment_without_a_seed_gets_one_that_can_be_read() -> None:
+    configs = [Config.of(ice={"impair": "loss=5%"}) for _ in range(3)]
+    seeds = [re.fullmatch(r"loss=5%,seed=(\d+)", config.ice.impair) for config in configs]
+    assert len({seed[1] for seed in seeds if seed}) > 1
+    assert all(parse_impairment(config.ice.impair) == config.ice_settings().impairment for config in configs)
 
 
 def test_no_ice_server_is_the_default() -> None:

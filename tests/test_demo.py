@@ -27,10 +27,10 @@ GOOD = {
 }
 
 
-def play(out: Path, *, offline: bool, source: str | None = None) -> bool:
+def play(out: Path, *, offline: bool, source: str | None = None, impair: str = "") -> bool:
     people = Console(file=(out.parent / "table.txt").open("w"), width=80)
     try:
-        return asyncio.run(run(source=source, offline=offline, duration=3.0, out=out, people=people))
+        return asyncio.run(run(source=source, offline=offline, duration=3.0, out=out, people=people, impair=impair))
     finally:
         people.file.close()
 

@@ -12,6 +12,7 @@ from functools import partial
 from qbcall.adapters.rtc_addresses import IceServer, IceSettings
 from qbcall.adapters.rtc_decoding import DecoderThread
 from qbcall.adapters.rtc_encoder import SharedMedia
+from qbcall.adapters.rtc_impaired import ImpairedNetwork
 from qbcall.adapters.rtc_peer import PeerConnection
 from qbcall.adapters.rtc_share import LocalMedia
 from qbcall.adapters.rtc_stats import added
@@ -77,6 +78,8 @@ class Provided:
     """Kilobit per second of picture that each peer sends at most; 0: no limit."""
     wants: Wants = _always
     passed: Passed = _ignore
+    network: ImpairedNetwork | None = None
+    """The bad network that the call is to use; None: this machine's as it is."""
 
     def viewer(self, user: User, thread: DecoderThread) -> Viewer:
         """Who takes what this user sends."""
@@ -119,7 +122,8 @@ class RtcMedia:
         passed: Passed = _ignore,
     ) -> None:
         """Say what is sent in a call, and who takes what is received; before its first offer or answer."""
-        self._provided[call] = Provided(SharedMedia(local), deliver, bandwidth, wants, passed)
+        network = None if self._ice.impairment is None else ImpairedNetwork(self._ice.impairment)
+        self._provided[call] = Provided(SharedMedia(local), deliver, bandwidth, wants, passed, network)
 
     def wake(self, call: CallId, peer: User) -> None:
         """Somebody wants to see or hear a user: `wants` says so from now on."""
@@ -148,7 +152,7 @@ class RtcMedia:
             self._lanes[key] = Lane(
                 effect,
                 self._post,
-                partial(make, clock=self._clock, bandwidth=provided.bandwidth),
+                partial(make, clock=self._clock, bandwidth=provided.bandwidth, network=provided.network),
                 self._watch,
                 self._total,
             )

@@ -15,6 +15,7 @@ from aiortc import RTCIceCandidate
 from aiortc.rtcicetransport import parse_stun_turn_uri
 from aiortc.sdp import candidate_from_sdp
 
+from qbcall.core.impairment import Impairment
 from qbcall.errors import InvalidArgument
 
 MAX_CANDIDATES = 20
@@ -61,6 +62,8 @@ class IceSettings:
     """Servers are told later, see `RtcMedia.use`."""
     transport_policy: str = "all"
     """`all`, or `relay`: only through TURN servers (W3C WebRTC: RTCIceTransportPolicy)."""
+    impairment: Impairment | None = None
+    """How bad the network of each call is made; None: it stays as it is."""
 
     def __post_init__(self) -> None:
         if self.transport_policy not in TRANSPORT_POLICIES:

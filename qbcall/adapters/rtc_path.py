@@ -84,12 +84,14 @@ class Path(Connection):
         if self._asking is not None:
             self._asking.cancel()
 
+    def _socket(self) -> PathProtocol:
+        make = self._search.socket
+        return PathProtocol(self) if make is None else make(self)
+
     async def _listen(self, address: str) -> None:
         loop = asyncio.get_running_loop()
         try:
-            transport, protocol = await loop.create_datagram_endpoint(
-                lambda: PathProtocol(self), local_addr=(address, 0)
-            )
+            transport, protocol = await loop.create_datagram_endpoint(self._socket, local_addr=(address, 0))
         except OSError as error:
             log.debug("%s cannot be used: %s", address, error)
             return
@@ -131,7 +133,7 @@ class Path(Connection):
 
     async def _relayed(self, server: TurnServer) -> None:
         hide = self._transport_policy is TransportPolicy.RELAY
-        self._add_local(*await server.allocate(lambda: PathProtocol(self), 1, hide=hide))
+        self._add_local(*await server.allocate(self._socket, 1, hide=hide))
 
     def _asked(self, _: asyncio.Task[None]) -> None:
         """No more candidates come."""

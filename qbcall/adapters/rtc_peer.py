@@ -21,6 +21,7 @@ from qbcall.adapters.rtc_closable import ClosablePeerConnection
 from qbcall.adapters.rtc_codecs import CODECS, codec_to_send, codecs_by_kind, obstacle
 from qbcall.adapters.rtc_encoder import SharedMedia
 from qbcall.adapters.rtc_guard import guard
+from qbcall.adapters.rtc_impaired import ImpairedNetwork
 from qbcall.adapters.rtc_lasting import LastingPath
 from qbcall.adapters.rtc_path import Path
 from qbcall.adapters.rtc_receive import Intake, receive
@@ -71,10 +72,13 @@ class PeerConnection:
         clock: Callable[[], float],
         *,
         bandwidth: int = 0,
+        network: ImpairedNetwork | None = None,
     ) -> None:
         """`media` is what is sent to all peers of the call; what is received goes to `viewer`.
 
         `bandwidth` is the most video, in kbit/s, that is sent and that is asked for; 0: no limit.
+
+        `network` is the bad one that it is to use, on request.
 
         Raises:
             InvalidArgument: `bandwidth` is negative or too large.
@@ -95,7 +99,9 @@ class PeerConnection:
         self._received: dict[str, Received] = {}
         self._intakes: dict[str, Intake] = {}
         self._packets: dict[str, ReceivedPackets] = {}
-        self._search = Search(ice, LastingPath, self._announce, self._resume)
+        self._search = Search(
+            ice, LastingPath, self._announce, self._resume, socket=network.socket if network else None
+        )
         self._candidates = CandidateFilter(self._search.addresses)
         self._pc = ClosablePeerConnection(
             RTCConfiguration(iceServers=[], iceTransportPolicy=RTCIceTransportPolicy(ice.transport_policy))

@@ -14,7 +14,7 @@ from aioice.ice import Connection
 from qbcall.adapters.rtc_addresses import IceSettings, local_addresses
 
 if TYPE_CHECKING:
-    from qbcall.adapters.rtc_path import Path
+    from qbcall.adapters.rtc_path import Path, PathProtocol
 
 
 class Search:
@@ -26,8 +26,12 @@ class Search:
         kind: type[Path],
         found: Callable[[Path, Candidate], None],
         heard_again: Callable[[], None],
+        *,
+        socket: Callable[[Path], PathProtocol] | None = None,
     ) -> None:
         self.ice = ice
+        self.socket = socket
+        """Makes each socket of a path, and each address at a TURN server; None: they are as usual."""
         self._kind = kind
         self.addresses = local_addresses(ice)
         """Of this machine, that may be offered. Found once: it takes as long as a check on a local path."""

@@ -16,6 +16,7 @@ from qbcall.cli.options import (
     AllowOption,
     Common,
     DurationOption,
+    ImpairOption,
     InfoOption,
     SinkOption,
     SourceOption,
@@ -55,6 +56,7 @@ def answer(
     source: SourceOption = None,
     sink: SinkOption = None,
     stats: StatsOption = None,
+    impair: ImpairOption = None,
     mute: Annotated[list[MediaKind] | None, typer.Option("--mute", help="Start muted; may be repeated.")] = None,
     expect: Annotated[
         Outcome | None, typer.Option("--expect", help="With --once: exit 0 for this outcome, 11 for others.")
@@ -74,7 +76,13 @@ def answer(
             served = await _serve(client, plan, 1 if once else count)
         return verdict(served[0], Expectation(expect), setting.output) if once else ExitCode.OK
 
-    flags = {"call.allow": allow, "call.stats_interval": stats, "media.source": source, "media.sinks": sink}
+    flags = {
+        "call.allow": allow,
+        "call.stats_interval": stats,
+        "ice.impair": impair,
+        "media.source": source,
+        "media.sinks": sink,
+    }
     frame.run(common, frame.online(common, work), given(flags))
 
 

@@ -10,7 +10,7 @@ import typer
 from qbcall.cli import frame, session
 from qbcall.cli.exit_codes import ExitCode
 from qbcall.cli.frame import Setting
-from qbcall.cli.options import Common, SinkOption, SourceOption, StatsOption, given, with_common
+from qbcall.cli.options import Common, ImpairOption, SinkOption, SourceOption, StatsOption, given, with_common
 from qbcall.errors import ExpectationFailed
 
 
@@ -23,6 +23,7 @@ def bot(
     source: SourceOption = None,
     sink: SinkOption = None,
     stats: StatsOption = None,
+    impair: ImpairOption = None,
 ) -> None:
     """Run a bot of qbcall.bots, or of a module in this directory, until it is done."""
 
@@ -40,5 +41,5 @@ def bot(
                 return ExitCode.EXPECTATION
         return ExitCode.OK
 
-    flags = {"call.stats_interval": stats, "media.source": source, "media.sinks": sink}
+    flags = {"call.stats_interval": stats, "ice.impair": impair, "media.source": source, "media.sinks": sink}
     frame.run(common, frame.online(common, work), given(flags))

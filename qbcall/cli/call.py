@@ -14,6 +14,7 @@ from qbcall.cli.options import (
     AnswerTimeoutOption,
     Common,
     DurationOption,
+    ImpairOption,
     InfoOption,
     SinkOption,
     SourceOption,
@@ -51,6 +52,7 @@ def call(
     duration: DurationOption = None,
     answer_timeout: AnswerTimeoutOption = None,
     stats: StatsOption = None,
+    impair: ImpairOption = None,
     mute: Annotated[list[MediaKind] | None, typer.Option("--mute", help="Start muted; may be repeated.")] = None,
     expect: Annotated[
         Outcome | None, typer.Option("--expect", help="Exit 0 for this outcome, 11 for others.")
@@ -81,6 +83,7 @@ def call(
     flags = {
         "call.answer_timeout": answer_timeout,
         "call.stats_interval": stats,
+        "ice.impair": impair,
         "media.source": source,
         "media.sinks": sink,
     }

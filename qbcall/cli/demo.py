@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from qbcall.cli import frame
+from qbcall.cli import frame, session
 from qbcall.cli.exit_codes import ExitCode
 from qbcall.cli.frame import Setting
-from qbcall.cli.options import Common, with_common
+from qbcall.cli.options import Common, ImpairOption, given, with_common
 
 
 @with_common
@@ -22,6 +22,7 @@ def demo(
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="In one process, without a chat server.")] = False,
     duration: Annotated[float, typer.Option("--duration", metavar="S", min=1.0, help="Seconds of the call.")] = 6.0,
+    impair: ImpairOption = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="For contact-sheet.png and summary.json.")] = Path(
         "demo"
     ),
@@ -33,10 +34,12 @@ def demo(
 
         people = setting.output.people
         file = None if source is None else str(source)
-        good = await play.run(source=file, offline=offline, duration=duration, out=out, people=people)
+        session.tell_impairment(setting)
+        bad = setting.config.ice.impair
+        good = await play.run(source=file, offline=offline, duration=duration, out=out, people=people, impair=bad)
         setting.output.say(f"see {out / 'contact-sheet.png'} and {out / 'summary.json'}")
         if not good:
             setting.output.say("not every direction delivered what was sent")
         return ExitCode.OK if good else ExitCode.EXPECTATION
 
-    frame.run(common, frame.asynchronous(common, work))
+    frame.run(common, frame.asynchronous(common, work), given({"ice.impair": impair}))

@@ -11,6 +11,7 @@ from typing import Annotated, Concatenate, ParamSpec, get_type_hints
 
 import typer
 
+from qbcall.core.impairment_text import parse_impairment
 from qbcall.errors import InvalidArgument
 
 P = ParamSpec("P")
@@ -133,6 +134,26 @@ AllowOption = Annotated[
 ]
 StatsOption = Annotated[
     float | None, typer.Option("--stats", metavar="S", help="Tell statistics every S seconds; 0: never.")
+]
+
+
+def _check_impair(value: str | None) -> str | None:
+    if value:
+        try:
+            parse_impairment(value)
+        except InvalidArgument as error:
+            raise typer.BadParameter(str(error)) from None
+    return value
+
+
+ImpairOption = Annotated[
+    str | None,
+    typer.Option(
+        "--impair",
+        metavar="SPEC",
+        callback=_check_impair,
+        help="Make the network of calls bad: loss=5%,delay=80ms,jitter=20ms,rate=300k,blackout=3s@10s,seed=7.",
+    ),
 ]
 
 

@@ -32,6 +32,7 @@ async def online(setting: Setting, wanted: Callable[[ev.Event], bool] = lambda e
     """
     from qbcall.client import Client  # noqa: PLC0415 - a second of imports that `--help` does not need
 
+    tell_impairment(setting)
     client = Client(setting.config)
     teller = _Teller(client, setting.output)
     client.subscriptions.on(ev.Event, teller.tell, where=wanted)
@@ -44,6 +45,12 @@ async def online(setting: Setting, wanted: Callable[[ev.Event], bool] = lambda e
         showing.cancel()
         with suppress(asyncio.CancelledError):
             await showing
+
+
+def tell_impairment(setting: Setting) -> None:
+    """How bad the network is made, with the seed that repeats it."""
+    if setting.config.ice.impair:
+        setting.output.say(f"the network of calls is made bad: {setting.config.ice.impair}")
 
 
 async def until_over(call: Call, duration: float | None) -> None:

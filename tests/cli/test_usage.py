@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,31 @@ def test_command_that_cannot_be_understood_exits_2(qbcall: Qbcall, arguments: tu
     assert run.code == 2
     assert words in run.stderr
     assert "hunter2" not in run.stderr
+
+
+@pytest.mark.parametrize("command", [("call", "bob@localhost"), ("answer",), ("bot", "qbcall.bots:Echo"), ("demo",)])
+def test_impairment_that_means_none_exits_2(qbcall: Qbcall, command: tuple[str, ...]) -> None:
+    run = qbcall(*command, "--impair", "loss=2%,delay=11s")
+    assert (run.code, run.stdout) == (2, "")
+    assert "--impair" in run.stderr
+    assert "delay must be 0ms to 10s, not '11s'" in run.stderr
+
+
+def test_impairment_in_the_environment_that_means_none_exits_3(
+    qbcall: Qbcall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QBCALL_ICE__IMPAIR", "loss=7")
+    run = qbcall("answer", *ME)
+    assert run.code == 3
+    assert "ice.impair: loss must be 0% to 100%, or 0 to 1, not '7'" in run.stderr
+
+
+@pytest.mark.parametrize(("impair", "told"), [("loss=2%", r"loss=2%,seed=\d+"), ("loss=2%,seed=7", "loss=2%,seed=7")])
+@pytest.mark.usefixtures("password")
+def test_impairment_is_told_with_its_seed_before_anything_is_sent(qbcall: Qbcall, impair: str, told: str) -> None:
+    run = qbcall("answer", *ME, "--server", "127.0.0.1:1", "--plaintext", "--impair", impair)
+    assert run.code == 5, "nobody is there"
+    assert re.match(f"the network of calls is made bad: {told}\n", run.stderr)
 
 
 @pytest.mark.parametrize(
