@@ -17,7 +17,7 @@ from pathlib import Path
 from time import monotonic
 
 from benchmarks.figures import Figure, milliseconds
-from benchmarks.network import NAMES, Cable, unavailable
+from benchmarks.network import Cable, unavailable
 from benchmarks.path_peer import Exchange
 
 ROOT = Path(__file__).parent.parent
@@ -104,7 +104,7 @@ async def calling(*, interval: float = 60.0) -> AsyncIterator[Pair]:
         people = []
         for number, (name, other) in enumerate((("bob", ""), ("ann", "bob"))):
             process = await asyncio.create_subprocess_exec(
-                *("ip", "netns", "exec", NAMES[number], sys.executable, "-m", "benchmarks.path_peer"),
+                *("ip", "netns", "exec", cable.names[number], sys.executable, "-m", "benchmarks.path_peer"),
                 *(name, other, str(socket), str(interval)),
                 stdout=asyncio.subprocess.PIPE,
                 cwd=ROOT,
