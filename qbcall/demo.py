@@ -28,6 +28,7 @@ from qbcall.cli.summary import summary
 from qbcall.client import Client
 from qbcall.config import Config
 from qbcall.core.events import Event, IncomingCall
+from qbcall.core.impairment_text import once_between
 from qbcall.demo_board import Board, Json
 from qbcall.demo_file import Original
 from qbcall.devserver import DevServer
@@ -56,6 +57,7 @@ class Show:
     pictures: Path
     """Directory for the pictures that the participants received."""
     impair: str
+    """How bad the network of each participant is made."""
 
 
 Tell = Callable[[str, Json], None]
@@ -73,11 +75,12 @@ async def run(
         duration: seconds of the call.
         out: directory for `contact-sheet.png` and `summary.json`; made if it is missing.
         people: where the table is shown.
-        impair: how bad the network of each participant is made; see `config.IceSection`.
+        impair: how bad the network between each two participants is made; see `config.IceSection`.
 
     Raises:
         ProgramMissing: there is no Prosody.
         SourceError: `source` is missing, unreadable or not media.
+        InvalidArgument: `impair` means nothing.
         OSError: `out` cannot be written.
     """
     out.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - nothing else runs yet
@@ -94,7 +97,7 @@ async def run(
                 live.update(board.table(f"{title}, {time.monotonic() - started:.0f} s"))
 
             play = _play_offline if offline else _play
-            await play(board, tell, Show(source, duration, pictures, impair))
+            await play(board, tell, Show(source, duration, pictures, once_between(impair)))
             if original is not None:
                 board.compare(NAMES[0], original, pictures, f"{NAMES[0]}@{DOMAIN}.png")
             live.update(board.table(f"{title}, {time.monotonic() - started:.0f} s"))

@@ -115,6 +115,21 @@ def with_seed(text: str, seed: int) -> str:
     return text if parse_impairment(text).seed is not None else f"{text},seed={seed}"
 
 
+def once_between(text: str) -> str:
+    """The text for each of several users whose networks are as bad as this; empty if it is empty.
+
+    What it says of both directions holds for what they send: so it happens to a datagram between two of them once.
+
+    Raises:
+        InvalidArgument: it means no impairment.
+    """
+    if not text:
+        return text
+    parse_impairment(text)
+    parts = [part.strip() for part in text.split(",")]
+    return ",".join(f"up.{part}" if part.partition("=")[0].strip() in KEYS else part for part in parts)
+
+
 def _meant(name: str) -> list[tuple[str, str]]:
     """Directions and key."""
     prefix, dot, key = name.rpartition(".")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qbcall.core.impairment import Blackout, Conditions, Impairment
-from qbcall.core.impairment_text import parse_impairment, with_seed
+from qbcall.core.impairment_text import once_between, parse_impairment, with_seed
 from qbcall.errors import InvalidArgument
 
 
@@ -105,3 +105,12 @@ def test_text_without_a_seed_gets_one() -> None:
     assert with_seed("seed=7,loss=5%", 42) == "seed=7,loss=5%"
     with pytest.raises(InvalidArgument, match="loss must be"):
         with_seed("loss=9", 42)
+
+
+def test_users_with_the_same_bad_network_have_it_once_between_them() -> None:
+    assert once_between("loss=5%, delay=80ms,down.rate=8k,blackout=1s@2s,seed=7") == (
+        "up.loss=5%,up.delay=80ms,down.rate=8k,up.blackout=1s@2s,seed=7"
+    )
+    assert once_between("") == ""
+    with pytest.raises(InvalidArgument, match="loss must be"):
+        once_between("loss=9")
