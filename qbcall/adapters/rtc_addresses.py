@@ -6,7 +6,7 @@ aioice offers every address of the machine but 127.0.0.1. qbcall lets the user s
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import ifaddr
@@ -94,10 +94,13 @@ def local_addresses(settings: IceSettings) -> list[str]:
 class CandidateFilter:
     """Lets through those of one peer's candidates that are worth trying, each once."""
 
-    def __init__(self, *, loopback: bool) -> None:
+    def __init__(self, offered: Iterable[str]) -> None:
+        """`offered` are this side's addresses."""
+        ours = [ipaddress.ip_address(one) for one in offered]
         self.ignored = 0
         """Candidates that were not let through, without repetitions."""
-        self._loopback = loopback
+        self._loopback = any(one.is_loopback for one in ours)
+        self._link_local = any(one.is_link_local for one in ours)
         self._seen: set[tuple[str, int]] = set()
 
     def admit(self, text: str) -> RTCIceCandidate | None:
@@ -105,7 +108,8 @@ class CandidateFilter:
 
         Not tried: TCP and RTCP's own component, which are not offered here either; names (those of mDNS would be
         asked for in the local network, and such a peer finds this side by itself); addresses that are no peer's:
-        unspecified, multicast, broadcast, and loopback unless this side offers its own.
+        unspecified, multicast, broadcast; loopback and link-local ones unless this side offers its own, since a
+        stranger must not make it knock at doors of this machine or of its network's devices.
         """
         try:
             candidate = candidate_from_sdp(text.partition("candidate:")[2])
@@ -134,6 +138,7 @@ class CandidateFilter:
             and candidate.type in ("host", "srflx", "relay")
             and not (address.is_unspecified or address.is_multicast or candidate.ip == "255.255.255.255")
             and (self._loopback or not address.is_loopback)
+            and (self._link_local or not address.is_link_local)
         )
 
 

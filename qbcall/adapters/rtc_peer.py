@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -87,7 +86,7 @@ class PeerConnection:
         self._incoming: dict[str, IncomingTrack] = {}
         self._packets: dict[str, ReceivedPackets] = {}
         self._search = Search(ice, self._announce)
-        self._candidates = CandidateFilter(loopback=_any_loopback(self._search.addresses))
+        self._candidates = CandidateFilter(self._search.addresses)
         self._pc = ClosablePeerConnection(
             RTCConfiguration(iceServers=[], iceTransportPolicy=RTCIceTransportPolicy(ice.transport_policy))
         )
@@ -278,7 +277,3 @@ class PeerConnection:
             for one in self._pc.getTransceivers()
             if one.kind in self._incoming and one.currentDirection in ("sendrecv", "recvonly")
         ]
-
-
-def _any_loopback(addresses: Iterable[str]) -> bool:
-    return any(ipaddress.ip_address(one).is_loopback for one in addresses)

@@ -27,7 +27,7 @@ _LINES: dict[str, re.Pattern[str]] = {
         "candidate": r"\S+ \d{1,3} \S+ \d{1,10} \S+ \d{1,5} typ .+",
         "end-of-candidates": r"",
         "extmap": r"\d+(/[a-z]+)? \S+",
-        "fingerprint": r"\S+ [0-9A-Fa-f:]+",
+        "fingerprint": r"(?i:sha-(256|384|512) ([0-9a-f]{2}:){31,63}[0-9a-f]{2})",
         "group": r"\S+( \S+)*",
         "ice-lite": r"",
         "ice-options": r".+",
@@ -47,8 +47,11 @@ _LINES: dict[str, re.Pattern[str]] = {
     }.items()
 }
 """Attributes that aiortc reads, and the form of their values (RFC 8866, 8839, 8122, 8843, 5576, 4585)."""
-_NEEDED = ("ice-ufrag", "ice-pwd", "fingerprint", "setup")
-"""Without these no connection can be made (RFC 8829, section 5.3.1); each may be given for all sections at once."""
+_NEEDED = {"ice-ufrag": "", "ice-pwd": "", "fingerprint": " of SHA-256 or longer", "setup": ""}
+"""What a section must have, and what is wanted of it; a weaker hash proves too little (RFC 8122, section 5).
+
+Without these no connection can be made (RFC 8829, section 5.3.1); each may be given for all sections at once.
+"""
 
 _BANDWIDTH = re.compile(r"b=(AS|TIAS):\d{1,10}")
 """RFC 8866, section 5.8; RFC 3890. aiortc passes over it, `rtc_bitrate` reads it."""
@@ -289,9 +292,9 @@ def _refuse(candidate: str) -> bool:
 
 
 def _fit(sdp: Sdp, section: Section, mid: str, admit: Admit) -> str:
-    for name in _NEEDED:
+    for name, kind in _NEEDED.items():
         if not _given(sdp, section, name):
-            raise NegotiationError(f"the {section.kind} section of the SDP has no usable a={name}")
+            raise NegotiationError(f"the {section.kind} section of the SDP has no usable a={name}{kind}")
     tried = [value for value in section.values("candidate") if _LINES["candidate"].fullmatch(value)]
     admitted = [value for value in tried if admit(f"candidate:{value}")]
     payloads = {value.partition(" ")[0] for value in section.values("rtpmap")}

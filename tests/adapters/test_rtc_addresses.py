@@ -36,16 +36,16 @@ def candidate(
     return f"candidate:1 {component} {transport} 2130706431 {host} {port} {rest}"
 
 
-@pytest.mark.parametrize("host", ["192.0.2.1", "10.0.0.1", "2001:db8::1", "169.254.1.1"])
+@pytest.mark.parametrize("host", ["192.0.2.1", "10.0.0.1", "2001:db8::1"])
 def test_address_of_a_peer_is_tried(host: str) -> None:
-    admitted = CandidateFilter(loopback=False).admit(candidate(host))
+    admitted = CandidateFilter(["10.0.0.9"]).admit(candidate(host))
     assert admitted is not None
     assert admitted.ip == host
 
 
 def test_reflexive_candidate_of_a_browser_is_tried() -> None:
     rest = "typ srflx raddr 10.0.0.1 rport 9 generation 0 ufrag ab network-id 1 network-cost 10"
-    assert CandidateFilter(loopback=False).admit(candidate("192.0.2.1", rest=rest)) is not None
+    assert CandidateFilter(["10.0.0.9"]).admit(candidate("192.0.2.1", rest=rest)) is not None
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,8 @@ def test_reflexive_candidate_of_a_browser_is_tried() -> None:
         "candidate:1 1 udp",
         candidate("127.0.0.1"),
         candidate("::1"),
+        candidate("169.254.169.254"),
+        candidate("fe80::1"),
         candidate("0.0.0.0"),
         candidate("::"),
         candidate("224.0.0.251"),
@@ -76,25 +78,29 @@ def test_reflexive_candidate_of_a_browser_is_tried() -> None:
     ],
 )
 def test_what_is_no_address_of_a_peer_is_counted_and_not_tried(text: str) -> None:
-    some = CandidateFilter(loopback=False)
+    some = CandidateFilter(["10.0.0.9"])
     assert some.admit(text) is None
     assert some.ignored == 1
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_loopback_is_tried_by_who_offers_it(host: str) -> None:
-    assert CandidateFilter(loopback=True).admit(candidate(host)) is not None
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [("127.0.0.1", "127.0.0.1"), ("::1", "127.0.0.1"), ("127.0.0.1", "::1"), ("169.254.3.3", "169.254.1.1")],
+)
+def test_address_of_this_machine_or_this_link_is_tried_by_who_offers_one(ours: str, theirs: str) -> None:
+    assert CandidateFilter([ours]).admit(candidate(theirs)) is not None
+    assert CandidateFilter(["10.0.0.9"]).admit(candidate(theirs)) is None
 
 
 def test_no_more_than_the_limit_are_tried() -> None:
-    some = CandidateFilter(loopback=False)
+    some = CandidateFilter(["10.0.0.9"])
     admitted = [some.admit(candidate("192.0.2.1", port=port)) for port in range(1, MAX_CANDIDATES + 6)]
     assert len([one for one in admitted if one]) == MAX_CANDIDATES
     assert some.ignored == 5
 
 
 def test_repeated_candidate_is_not_counted() -> None:
-    some = CandidateFilter(loopback=False)
+    some = CandidateFilter(["10.0.0.9"])
     assert some.admit(candidate("192.0.2.1")) is not None
     assert some.admit(candidate("192.0.2.1")) is None
     assert some.ignored == 0
