@@ -30,6 +30,7 @@ from qbcall.core.inputs import (
     IceFailed,
     Input,
     MediaBroke,
+    MediaCounted,
     MediaFlowing,
     OfferReady,
     Post,
@@ -44,8 +45,8 @@ __all__ = ["IceServer", "IceSettings", "RtcMedia"]
 
 log = logging.getLogger("qbcall.adapters.rtc")
 
-FLOW_INTERVAL = 0.5
-"""Seconds between looks for packets that came in; small against the stall timeout."""
+FLOW_INTERVAL = 0.25
+"""Seconds between looks for packets that came in; small against the stall timeout and `health.STALL`."""
 
 Deliver = Callable[[User, Frame], None]
 """Takes a received frame, on the event loop's thread."""
@@ -228,12 +229,13 @@ class Lane:
             self._connection.limit(MediaKind.VIDEO, bandwidth)
 
     def look_for_packets(self) -> bool:
-        """Tell if some came in since the last look; False: there is nothing to look for any more."""
+        """Tell if some came in since the last look, and what came of each kind; False: there is no need to look."""
         if self._connected and self._connection is not None:
             packets = self._connection.packets_received
             if packets != self._packets or self._connection.idle:
                 self._tell(MediaFlowing)
             self._packets = packets
+            self._tell(MediaCounted, counts=self._connection.counts)
         return self._connected
 
     async def close(self) -> None:

@@ -9,6 +9,7 @@ import aioice
 from aiortc import (
     MediaStreamTrack,
     RTCConfiguration,
+    RTCRtpTransceiver,
     RTCSessionDescription,
 )
 from aiortc.exceptions import OperationError
@@ -31,7 +32,7 @@ from qbcall.adapters.rtc_stats import (
     with_rates,
 )
 from qbcall.adapters.rtc_tracks import IncomingTrack, LocalMedia, OutgoingTrack, outlet
-from qbcall.core.model import CallMedia, Candidate, Description, MediaKind, StatsReport
+from qbcall.core.model import CallMedia, Candidate, Counts, Description, MediaKind, StatsReport
 from qbcall.errors import MediaError, NegotiationError
 from qbcall.media.frames import Frame
 
@@ -162,6 +163,14 @@ class PeerConnection:
         return packets_received(self._pc.getReceivers())
 
     @property
+    def counts(self) -> dict[MediaKind, Counts]:
+        """What came of each kind that was agreed to come."""
+        return {
+            MediaKind(one.kind): self._packets[one.kind].counts(self._incoming[one.kind].count.frames)
+            for one in self._receiving()
+        }
+
+    @property
     def idle(self) -> bool:
         """Whether it was agreed that nothing is sent in either direction: then no packets are no loss."""
         return all(one.currentDirection in (None, "inactive") for one in self._pc.getTransceivers())
@@ -274,6 +283,12 @@ class PeerConnection:
         ours = codecs_by_kind(self._ours)
         return [
             ReceivedStream(one, self._incoming[one.kind].count, self._packets[one.kind], ours.get(one.kind, {}))
+            for one in self._receiving()
+        ]
+
+    def _receiving(self) -> list[RTCRtpTransceiver]:
+        return [
+            one
             for one in self._pc.getTransceivers()
             if one.kind in self._incoming and one.currentDirection in ("sendrecv", "recvonly")
         ]
