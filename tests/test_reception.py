@@ -93,7 +93,7 @@ async def healthy(call: Call, state: Health) -> None:
 
 
 def test_one_direction_of_three_that_stalls_is_known_to_all_until_it_flows_again(deaf: set[PathProtocol]) -> None:
-    """VR-014: who receives nothing counts it, who sends it and the third are told."""
+    """VR-017: who receives nothing counts it, who sends it and the third are told."""
 
     async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
         people, calls = await meeting(stack, hub)
@@ -127,7 +127,7 @@ def test_one_direction_of_three_that_stalls_is_known_to_all_until_it_flows_again
 
 
 def test_mutes_and_another_source_are_no_fault() -> None:
-    """VR-014: whatever a healthy qbcall does, it sends."""
+    """Whatever a healthy qbcall does, it sends."""
 
     async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
         ann, bob = await clients(stack, hub, "ann", "bob")

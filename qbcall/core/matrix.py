@@ -14,7 +14,7 @@ from typing import Protocol
 from qbcall.core import events as ev
 from qbcall.core.effects import Drop, Effect, Emit
 from qbcall.core.inputs import ReportDue, Timer
-from qbcall.core.machine import Region, ignored, on, table
+from qbcall.core.machine import Region, on, table
 from qbcall.core.model import CallHead, Health, MediaKind, PeerState, Reception, User
 from qbcall.core.peer import Peer
 from qbcall.core.signals import ReceptionReport, Signal
@@ -156,6 +156,5 @@ MATRIX = table(
     "MATRIX",
     on(Pace.READY, Changed, Pace.RECENT, Matrix.report),
     on(Pace.RECENT, ReportDue, Pace.READY),
-    ignored(Pace.RECENT, Changed, because="the timer sees whether it still holds"),
     timers={Pace.RECENT: (ReportDue,)},
 )

@@ -119,6 +119,7 @@ UNEXPECTED: tuple[tuple[str, str, str, str], ...] = (
     ("CONNECTION", NEVER, f"{ANY} Settle", "no state of a peer that hears anything"),
     ("MAIL", "BUSY", "Busy", "nothing follows"),
     ("MAIL", "QUIET", "Quiet", "nothing follows"),
+    ("MATRIX", "RECENT", "Changed", "once the timer is due, the call sees whether it still holds"),
     ("RECONNECTION", "STABLE", "MediaFlowing Restored", "nothing was lost"),
     ("RECONNECTION", "STABLE GRACE", OF_FRESH, "there is no fresh connection; the present one is CONNECTION's"),
     (

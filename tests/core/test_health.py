@@ -225,7 +225,7 @@ def test_process_that_was_held_up_misses_nothing() -> None:
 
 
 def test_lost_connection_loses_everything_and_brings_it_back() -> None:
-    """VR-014."""
+    """VR-014, VR-020: states alternate, none is told twice."""
     world = counting()
     world.run_until(10.0)
     world.cut("A", "B")
@@ -250,6 +250,7 @@ def test_lost_connection_loses_everything_and_brings_it_back() -> None:
         15.110 MatrixChanged B A VIDEO LOST>FLOWING
         15.110 HealthChanged DEGRADED>OK
     """)
+    assert world["A"].drops == []
 
 
 def test_connection_that_comes_back_and_carries_nothing_is_stalled() -> None:
