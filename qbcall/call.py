@@ -19,9 +19,11 @@ from qbcall.core.model import (
     CallState,
     DeclineReason,
     EndReason,
+    Health,
     Info,
     MediaKind,
     PeerState,
+    Reception,
     StatsReport,
     User,
 )
@@ -35,6 +37,7 @@ from qbcall.errors import (
 from qbcall.media.frames import Frame, Sink, check_bandwidth
 from qbcall.media.outgoing import Local
 from qbcall.outcomes import failure_of
+from qbcall.pairs import Pair, Pairs
 from qbcall.peer import Peer
 from qbcall.signaling import Signaling
 from qbcall.subscriptions import EventStream, Subscriptions
@@ -100,6 +103,7 @@ class Call:
         self.connected_at: float | None = None
         self.closed_at: float | None = None
         self._signaling = Signaling(owner)
+        self._pairs = Pairs(me)
         self.local: Local | None = None
         """What this side sends; None before media was opened, and after the end."""
         self.sinks: Sequence[Sink] = ()
@@ -147,6 +151,18 @@ class Call:
         """State of the connection to a user; UNKNOWN for a user who is not in the call."""
         peer = self.peers.get(User(user))
         return PeerState.UNKNOWN if peer is None else peer.state
+
+    @property
+    def health(self) -> Health:
+        """How this user's part of the call is; of a call that is over: how it was at last."""
+        return self._pairs.health
+
+    def matrix(self) -> Mapping[Pair, Mapping[MediaKind, Reception]]:
+        """Who receives what of whom: (receiver, sender) -> state by kind.
+
+        Of this user as it is counted here, of others as they say; those whose clients do not say it are missing.
+        """
+        return self._pairs.matrix()
 
     # -- wishes ------------------------------------------------------------------------------------------------------
 
@@ -380,6 +396,7 @@ class Call:
 
     def fold(self, event: ev.CallEvent, now: float) -> None:
         """Take over what an event says, before the application hears it."""
+        self._pairs.fold(event)
         match event:
             case ev.IncomingCall():
                 self.state = CallState.PENDING
@@ -477,6 +494,7 @@ class Call:
             some.append(ev.CallStateChanged(call=self.id, old=CallState.NEW, new=self.state))
         for peer in self.peers.values():
             some.extend(peer.present(self.id))
+        some.extend(self._pairs.present(self.id))
         if self.end_reason is not None:
             some.append(ev.CallClosed(call=self.id, reason=self.end_reason))
         return some

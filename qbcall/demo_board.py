@@ -35,11 +35,19 @@ class Direction:
     """Bits per second, picture and sound."""
     round_trip: float | None = None
     """Seconds."""
+    reception: dict[str, str] = field(default_factory=dict)
+    """What becomes of each kind of media."""
     findings: dict[str, object] = field(default_factory=dict)
     """What the receiver's `verify` sink found; empty before the call ended."""
 
     original: Original | None = None
     """The media file that the sender plays instead of the test card."""
+
+    @property
+    def shown(self) -> str:
+        """State of the connection, or what does not come over it."""
+        faults = (f"{kind} {state}" for kind, state in self.reception.items() if state in ("silent", "stalled"))
+        return next(faults, self.state) if self.state == "connected" else self.state
 
     @property
     def problems(self) -> list[str]:
@@ -118,6 +126,8 @@ class Board:
                 self.online.add(who)
             case {"type": "peer.state", "peer": str(peer), "new": str(state)}:
                 self._direction(peer, who).state = state
+            case {"type": "peer.direction", "peer": str(peer), "kind": str(kind), "new": str(new)}:
+                self._direction(peer, who).reception[kind] = new
             case {"type": "stats", "peer": str(peer), "report": dict(report)}:
                 self._fold_stats(self._direction(peer, who), report)
             case {"type": "call.ended", "peers": dict(peers)}:
@@ -205,7 +215,7 @@ def _cells(row: Direction) -> tuple[str, ...]:
     return (
         row.receiver,
         row.sender,
-        f"[{COLOURS.get(row.state, 'yellow')}]{row.state}[/]",
+        f"[{COLOURS.get(row.shown, 'yellow')}]{row.shown}[/]",
         row.codec,
         row.size,
         _shown(row.fps),

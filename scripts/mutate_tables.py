@@ -24,11 +24,18 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from qbcall.core import connection, link, mailbox, reconnection, session  # noqa: E402 - the repository is found by the line above
+from qbcall.core import connection, link, mailbox, matrix, reconnection, session  # noqa: E402 - the repository is found by the line above
 from qbcall.core.machine import Row, Table  # noqa: E402 - as above
 from tests.core.tables import TABLES, name  # noqa: E402 - as above
 
-MODULES = {"LINK": link, "SESSION": session, "CONNECTION": connection, "RECONNECTION": reconnection, "MAIL": mailbox}
+MODULES = {
+    "LINK": link,
+    "SESSION": session,
+    "CONNECTION": connection,
+    "RECONNECTION": reconnection,
+    "MAIL": mailbox,
+    "MATRIX": matrix,
+}
 ABOUT_TABLES = ("test_every_input_has_its_place", "test_row_is_used_by_a_story", "test_state_diagrams")
 """Tests that look at the tables, not at what they do: any change fails them, so they prove nothing here."""
 

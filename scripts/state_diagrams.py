@@ -16,6 +16,7 @@ from qbcall.core.connection import CONNECTION
 from qbcall.core.link import LINK
 from qbcall.core.machine import Row, Stay, Table
 from qbcall.core.mailbox import MAIL
+from qbcall.core.matrix import MATRIX
 from qbcall.core.reconnection import RECONNECTION
 from qbcall.core.session import SESSION
 
@@ -29,6 +30,7 @@ ABOUT: dict[str, tuple[Table[Any, Any], str, str]] = {
         "The connection to one other user of a call, QuickBlox's peer connection state: `qbcall/core/connection.py`.",
     ),
     "MAIL": (MAIL, "QUIET", "The typed signals of one call, as far as they take time: `qbcall/core/mailbox.py`."),
+    "MATRIX": (MATRIX, "READY", "When a participant says what it receives of the others: `qbcall/core/matrix.py`."),
     "RECONNECTION": (
         RECONNECTION,
         "STABLE",

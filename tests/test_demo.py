@@ -106,3 +106,13 @@ def test_a_participant_that_failed_makes_the_demo_fail() -> None:
     board.feed("bob", {"type": "exit", "code": 9, "error": "no path"})
     assert board.trouble == ["bob: exit code 9: no path"]
     assert not board.ok
+
+
+def test_what_does_not_come_is_shown_in_place_of_the_state() -> None:
+    board = Board(("ann", "bob"))
+    direction = board.directions["bob", "ann"]
+    board.feed("ann", {"type": "peer.state", "peer": "bob@localhost", "new": "connected"})
+    assert direction.shown == "connected"
+    for new, shown in (("stalled", "audio stalled"), ("flowing", "connected"), ("lost", "connected")):
+        board.feed("ann", {"type": "peer.direction", "peer": "bob@localhost", "kind": "audio", "new": new})
+        assert direction.shown == shown

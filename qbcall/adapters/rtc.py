@@ -34,6 +34,7 @@ from qbcall.core.inputs import (
     IceFailed,
     Input,
     MediaBroke,
+    MediaCounted,
     MediaFlowing,
     OfferReady,
     Post,
@@ -49,7 +50,7 @@ __all__ = ["IceServer", "IceSettings", "RtcMedia"]
 log = logging.getLogger("qbcall.adapters.rtc")
 
 FLOW_INTERVAL = 0.25
-"""Seconds between looks for packets that came in; small against the stall timeout."""
+"""Seconds between looks for packets that came in; small against the stall timeout and `health.STALL`."""
 
 Deliver = Callable[[User, Frame], None]
 """Takes a received frame, on the event loop's thread."""
@@ -277,12 +278,13 @@ class Lane:
             self._connection.wake()
 
     def look_for_packets(self) -> bool:
-        """Tell if some came in since the last look; False: there is nothing to look for any more."""
+        """Tell if some came in since the last look, and what came of each kind; False: there is no need to look."""
         if self._connected and self._connection is not None:
             heard_at = self._connection.heard_at
             if heard_at != self._heard_at:
                 self._tell(MediaFlowing)
             self._heard_at = heard_at
+            self._tell(MediaCounted, counts=self._connection.counts)
         return self._connected
 
     async def close(self) -> None:

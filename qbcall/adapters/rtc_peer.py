@@ -9,6 +9,7 @@ import aioice
 from aiortc import (
     MediaStreamTrack,
     RTCConfiguration,
+    RTCRtpTransceiver,
     RTCSessionDescription,
 )
 from aiortc.exceptions import OperationError
@@ -37,7 +38,7 @@ from qbcall.adapters.rtc_stats import (
 )
 from qbcall.adapters.rtc_tracks import OutgoingTrack
 from qbcall.adapters.rtc_viewer import Received, Viewer
-from qbcall.core.model import CallMedia, Candidate, Description, MediaKind, StatsReport
+from qbcall.core.model import CallMedia, Candidate, Counts, Description, MediaKind, StatsReport
 from qbcall.errors import MediaError, NegotiationError
 
 
@@ -180,6 +181,14 @@ class PeerConnection:
         """
         return self._search.heard_at
 
+    @property
+    def counts(self) -> dict[MediaKind, Counts]:
+        """What came of each kind that was agreed to come."""
+        return {
+            MediaKind(one.kind): self._packets[one.kind].counts(self._received[one.kind].frames)
+            for one in self._receiving()
+        }
+
     def wake(self) -> None:
         """Somebody may want to see or hear the user from now on."""
         for intake in self._intakes.values():
@@ -300,6 +309,12 @@ class PeerConnection:
         ours = codecs_by_kind(self._ours)
         return [
             ReceivedStream(one, self._received[one.kind], self._packets[one.kind], ours.get(one.kind, {}))
+            for one in self._receiving()
+        ]
+
+    def _receiving(self) -> list[RTCRtpTransceiver]:
+        return [
+            one
             for one in self._pc.getTransceivers()
             if one.kind in self._received and one.currentDirection in ("sendrecv", "recvonly")
         ]

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import av
 import numpy as np
 from aiortc import RTCIceTransport, RTCRtpReceiver, RTCRtpTransceiver
-from aiortc.rtp import RtpPacket
+from aiortc.rtp import AnyRtcpPacket, RtcpByePacket, RtcpSrPacket, RtpPacket
 from aiortc.stats import (
     RTCInboundRtpStreamStats,
     RTCOutboundRtpStreamStats,
@@ -20,7 +20,7 @@ from aiortc.stats import (
 
 from qbcall.adapters.rtc_tracks import FrameCount
 from qbcall.adapters.rtc_viewer import Received
-from qbcall.core.model import MediaKind, StatsReport, StreamStats
+from qbcall.core.model import Counts, MediaKind, StatsReport, StreamStats
 
 T = TypeVar("T")
 
@@ -53,8 +53,18 @@ class ReceivedPackets:
         """Of the latest packet (RFC 3550, section 5.1); says which codec the peer uses."""
         self._streams: set[int] = set()
         self._receiver = receiver
+        self._reports = self._announced = 0
+        self._ended = False
         self._take = receiver._handle_rtp_packet
+        self._take_report = receiver._handle_rtcp_packet
         receiver._handle_rtp_packet = self._count  # type: ignore[method-assign]  # the only place there is; see below
+        receiver._handle_rtcp_packet = self._note  # type: ignore[method-assign]  # as above
+
+    def counts(self, frames: int) -> Counts:
+        """All until now, with the frames that came out of it."""
+        return Counts(
+            packets=self.packets, frames=frames, reports=self._reports, announced=self._announced, ended=self._ended
+        )
 
     async def _count(self, packet: RtpPacket, arrival_time_ms: int) -> None:
         if packet.ssrc not in self._streams:
@@ -65,7 +75,17 @@ class ReceivedPackets:
         self.packets += 1
         self.bytes += len(packet.payload)
         self.payload_type = packet.payload_type
+        self._ended = False
         await self._take(packet, arrival_time_ms=arrival_time_ms)
+
+    async def _note(self, packet: AnyRtcpPacket) -> None:
+        match packet:
+            case RtcpSrPacket():
+                self._reports += 1
+                self._announced = packet.sender_info.packet_count
+            case RtcpByePacket():
+                self._ended = True
+        await self._take_report(packet)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,4 +251,9 @@ def kinds_of(streams: Iterable[SentStream | ReceivedStream]) -> dict[MediaKind, 
 if list(inspect.signature(RTCRtpReceiver._handle_rtp_packet).parameters) != ["self", "packet", "arrival_time_ms"]:
     raise ImportError(
         "aiortc.RTCRtpReceiver._handle_rtp_packet is not as in aiortc 1.16: received bytes are not counted"
+    )
+# Nor does it tell how many reports of a sender came, and that a sender said goodbye.
+if list(inspect.signature(RTCRtpReceiver._handle_rtcp_packet).parameters) != ["self", "packet"]:
+    raise ImportError(
+        "aiortc.RTCRtpReceiver._handle_rtcp_packet is not as in aiortc 1.16: a pause looks like a fault"
     )

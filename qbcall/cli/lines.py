@@ -11,7 +11,17 @@ from pydantic import WithJsonSchema as JsonSchema
 
 from qbcall.cli.exit_codes import ExitCode, Outcome
 from qbcall.core import events as ev
-from qbcall.core.model import CallMedia, CallState, DeclineReason, EndReason, MediaKind, PeerState, StatsReport
+from qbcall.core.model import (
+    CallMedia,
+    CallState,
+    DeclineReason,
+    EndReason,
+    Health,
+    MediaKind,
+    PeerState,
+    Reception,
+    StatsReport,
+)
 from qbcall.doctor.results import Status
 
 PeerStateName = Annotated[
@@ -226,6 +236,36 @@ class PeerTrackLine(PeerLine):
     kind: MediaKind
 
 
+class PeerDirectionLine(PeerLine):
+    """What comes of one kind of media from the user changed, as this side counts it."""
+
+    type: Literal["peer.direction"] = "peer.direction"
+    kind: MediaKind
+    old: Reception
+    new: Reception
+
+
+class CallHealthLine(CallLine):
+    """How this side's part of the call is changed."""
+
+    type: Literal["call.health"] = "call.health"
+    old: Health
+    new: Health
+
+
+class CallMatrixLine(CallLine):
+    """Another participant said what it receives; of this side `peer.direction` tells it."""
+
+    type: Literal["call.matrix"] = "call.matrix"
+    receiver: str
+    """Bare JID."""
+    sender: str
+    """Of the media, bare JID; maybe the own one."""
+    kind: MediaKind
+    old: Reception
+    new: Reception
+
+
 class PeerReconnectingLine(PeerLine):
     """The connection to the user is lost; the disconnect interval runs."""
 
@@ -384,6 +424,9 @@ AnyLine = (
     | PeerNoAnswerLine
     | PeerUpdatedLine
     | PeerTrackLine
+    | PeerDirectionLine
+    | CallHealthLine
+    | CallMatrixLine
     | PeerReconnectingLine
     | PeerReconnectedLine
     | PeerReconnectFailedLine
@@ -417,6 +460,9 @@ LINES: dict[type[ev.Event], type[Line]] = {
     ev.PeerNoAnswer: PeerNoAnswerLine,
     ev.PeerUpdated: PeerUpdatedLine,
     ev.TrackAdded: PeerTrackLine,
+    ev.DirectionChanged: PeerDirectionLine,
+    ev.HealthChanged: CallHealthLine,
+    ev.MatrixChanged: CallMatrixLine,
     ev.PeerReconnecting: PeerReconnectingLine,
     ev.PeerReconnected: PeerReconnectedLine,
     ev.PeerReconnectFailed: PeerReconnectFailedLine,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from rich.markup import escape
 
 from qbcall.core import events as ev
-from qbcall.core.model import CallState, Info, PeerState
+from qbcall.core.model import CallState, Info, MediaKind, PeerState, Reception
 
 if TYPE_CHECKING:
     from qbcall.call import Call
@@ -41,7 +41,13 @@ def _status_of(call: Call) -> str:
         frames = f" {video.frames} pictures" if video else ""
         blocks = f" {audio.frames} blocks of sound" if audio else ""
         parts.append(f"{peer.user} {peer.state.name.lower()}{frames}{blocks}")
-    return f"{call.state.value}: {', '.join(parts)}"
+    faults = [
+        f"{sender} -> {receiver} {kind.value} {state.value}"
+        for (receiver, sender), states in call.matrix().items()
+        for kind, state in states.items()
+        if state.bad
+    ]
+    return f"{call.state.value}: {', '.join(parts + faults)}"
 
 
 def _sentence(kind: type[E], tell: Callable[[E], str | None]) -> None:
@@ -50,6 +56,15 @@ def _sentence(kind: type[E], tell: Callable[[E], str | None]) -> None:
 
 def _with(info: Info) -> str:
     return f" ({', '.join(f'{key}={value}' for key, value in info.items())})" if info else ""
+
+
+def _received(receiver: str, sender: str, kind: MediaKind, old: Reception, new: Reception) -> str | None:
+    """Only what is wrong, and that it is well again."""
+    sense = "hear" if kind is MediaKind.AUDIO else "see"
+    verb = sense if receiver == "you" else f"{sense}s"
+    if new.bad:
+        return f"{receiver} {'do' if receiver == 'you' else 'does'} not {sense} {sender} ({new.value})"
+    return f"{receiver} {verb} {sender} again" if old.bad and new is Reception.FLOWING else None
 
 
 _LOUD_STATES = {PeerState.CONNECTING, PeerState.CONNECTED, PeerState.DISCONNECTED, PeerState.FAILED}
@@ -78,6 +93,16 @@ _sentence(
     ),
 )
 _sentence(ev.PeerReconnected, lambda event: f"{event.peer} is back after {event.gap:.1f} s")
+_sentence(ev.HealthChanged, lambda event: f"the call is {event.new.value}")
+_sentence(
+    ev.DirectionChanged,
+    lambda event: (
+        None  # the state of the connection says it
+        if Reception.LOST in (event.old, event.new)
+        else _received("you", event.peer, event.kind, event.old, event.new)
+    ),
+)
+_sentence(ev.MatrixChanged, lambda event: _received(event.receiver, event.sender, event.kind, event.old, event.new))
 _sentence(ev.ParticipantLeft, lambda event: f"{event.peer} left: {event.reason.value}")
 _sentence(ev.Signal, lambda event: f"{event.sender or 'the server'} signals {event.type or 'no type'}: {event.data}")
 _sentence(ev.SignalNotSent, lambda event: f"a signal was not sent ({event.code}): {event.detail}")

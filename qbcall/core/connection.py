@@ -15,6 +15,7 @@ from qbcall.core.inputs import (
     IceConnected,
     IceFailed,
     MediaBroke,
+    MediaCounted,
     MediaFlowing,
     OfferReady,
     RejectCall,
@@ -138,6 +139,7 @@ CONNECTION = table(
     on(UP, Candidates, stay, Peer.add_candidates, when=takes_part),
     on(ESTABLISHED, RemoteTrack, stay, Peer.add_track),
     on(P.CONNECTED, MediaFlowing, stay, Peer.heard),
+    on(P.CONNECTED, MediaCounted, stay, Peer.count),
     on(P.CONNECTED, IceFailed, stay, Peer.note_broken_path),
     on(P.CONNECTED, StallDue, P.HANG_UP, Peer.believe_end, when=in_doubt),
     on(P.CONNECTED, StallDue, P.FAILED, when=path_broken),
@@ -172,6 +174,7 @@ CONNECTION = table(
     ignored(ESTABLISHED, IceChecking, IceConnected, because="ICE re-nominates"),
     ignored(P.FAILED, IceFailed, MediaFlowing, because="the transport ended; what is left of it does not matter"),
     ignored(ESTABLISHED, MediaBroke, because="the path decides, not a late error"),
+    ignored((P.DISCONNECTED, P.FAILED), MediaCounted, because="the connection is lost, whatever was counted"),
     ignored(SETTING_UP, MediaFlowing, because="packets of ICE itself"),
     timers={
         P.PENDING: (AnswerDue, DialDue),

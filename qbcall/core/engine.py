@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from functools import partial
 
 from qbcall.core import events as ev
 from qbcall.core.effects import Drop, Effect, Emit, Transmit
@@ -187,7 +186,8 @@ class Engine:
         if self.link.region.feed(what):
             match what:
                 case LinkUp(resumed=resumed):
-                    self._tell_mail(partial(Mailbox.link_up, resumed=resumed))
+                    for session in self.sessions.values():
+                        session.link_up(self._now, resumed=resumed)
                 case LinkBroke() if self.link.coming_back:
                     self._tell_mail(Mailbox.link_broke)
                 case LinkBroke():

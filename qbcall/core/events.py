@@ -14,9 +14,11 @@ from qbcall.core.model import (
     CallState,
     DeclineReason,
     EndReason,
+    Health,
     Info,
     MediaKind,
     PeerState,
+    Reception,
     StatsReport,
     User,
 )
@@ -155,6 +157,26 @@ class CallRefused(CallEvent):
 
     caller: User
     reason: DeclineReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthChanged(CallEvent):
+    """How this user's part of the call is."""
+
+    old: Health
+    new: Health
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixChanged(CallEvent):
+    """Another participant said what it receives. What this user receives is told by `DirectionChanged`."""
+
+    receiver: User
+    sender: User
+    """Of the media, maybe this user itself."""
+    kind: MediaKind
+    old: Reception
+    new: Reception
 
 
 # -- one user of a call ----------------------------------------------------------------------------------------------
@@ -306,6 +328,15 @@ class VideoTrackAdded(TrackAdded):
     """QuickBlox: receivedRemoteVideoTrack:fromUser."""
 
     kind: MediaKind = field(default=MediaKind.VIDEO)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectionChanged(PeerEvent):
+    """What comes of one kind of media from the user changed, as this side counts it."""
+
+    kind: MediaKind
+    old: Reception
+    new: Reception
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

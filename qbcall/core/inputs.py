@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from qbcall.core.model import (
     CallId,
     CallMedia,
     Candidate,
+    Counts,
     DeclineReason,
     Description,
     Device,
@@ -219,6 +220,14 @@ class MediaFlowing(MediaFact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MediaCounted(MediaFact):
+    """What came until now; told several times a second while there is a path."""
+
+    counts: Mapping[MediaKind, Counts]
+    """Of the kinds that are to come, as was agreed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MediaBroke(MediaFact):
     """An offer or answer could not be made or used."""
 
@@ -294,6 +303,10 @@ class ExpireDue(Timer):
     """The time of a message is over."""
 
 
+class ReportDue(Timer):
+    """The others may be told again what this user receives."""
+
+
 class BackoffDue(Timer):
     """Time to dial the server again."""
 
@@ -326,6 +339,7 @@ Input = (
     | IceConnected
     | IceFailed
     | MediaFlowing
+    | MediaCounted
     | MediaBroke
     | RemoteTrack
     | StatsRead

@@ -104,6 +104,40 @@ class ReconnectionState(enum.Enum):
     """Did not come back within the disconnect interval."""
 
 
+class Reception(enum.Enum):
+    """What becomes of one kind of media on its way from one user to another, as its receiver counts it.
+
+    A muted user, and a camera that shows a wall, are FLOWING: they send.
+    """
+
+    IDLE = "idle"
+    """Nothing is to come: not agreed, not begun, or the sender says that it sends nothing."""
+    FLOWING = "flowing"
+    """It comes, and can be heard or seen."""
+    SILENT = "silent"
+    """Packets come, but no sound or picture comes out of them."""
+    STALLED = "stalled"
+    """No packets come, though there is a connection."""
+    LOST = "lost"
+    """The connection is lost."""
+
+    @property
+    def bad(self) -> bool:
+        """Whether something is missing."""
+        return self in (Reception.SILENT, Reception.STALLED, Reception.LOST)
+
+
+class Health(enum.Enum):
+    """How this user's part of a call is: what comes from the others, and what they say that comes from here."""
+
+    OK = "ok"
+    """All that is to come comes."""
+    DEGRADED = "degraded"
+    """Something does not come, from some user or to some user."""
+    LOST = "lost"
+    """No user is connected any more; the call may come back."""
+
+
 class EndReason(enum.Enum):
     """Why a call, or one user's part of it, ended."""
 
@@ -176,6 +210,22 @@ class Candidate:
     """Identification tag of the section, as in `a=mid` (RFC 5888)."""
     line: int | None = None
     """Index of the section, from 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What came of one kind of media over one peer connection."""
+
+    packets: int = 0
+    """RTP packets."""
+    frames: int = 0
+    """Frames that came out of them (audio: blocks of samples)."""
+    reports: int = 0
+    """Sender reports (RFC 3550, section 6.4.1)."""
+    announced: int = 0
+    """Packets that the sender sent, as its latest report says."""
+    ended: bool = False
+    """The sender said that it sends no more (RTCP BYE: RFC 3550, section 6.6)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ Two regions hear the same inputs: `connection.py` has the rules of QuickBlox's p
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from qbcall.core import events as ev
@@ -22,6 +22,7 @@ from qbcall.core.effects import (
     Emit,
     ReadStats,
 )
+from qbcall.core.health import Change, Directions
 from qbcall.core.inputs import (
     AcceptCall,
     AnswerDue,
@@ -33,6 +34,7 @@ from qbcall.core.inputs import (
     HangUp,
     IceFailed,
     MediaBroke,
+    MediaCounted,
     MediaFact,
     MediaFlowing,
     OfferReady,
@@ -92,6 +94,8 @@ class Peer:
         """What the user says about itself."""
         self.receipts = False
         """The user's client acknowledges messages."""
+        self.directions = Directions()
+        """What comes from the user."""
         self.epoch = Epoch(0)
         """Of the newest peer connection."""
         self.device: Device | None = None
@@ -216,6 +220,8 @@ class Peer:
             self.emit(ev.PeerClosed(**fields, reason=reason))  # type: ignore[arg-type]  # one table of fields
         else:
             self.emit(event(**fields))  # type: ignore[arg-type]  # as above
+        if new in (PeerState.DISCONNECTED, PeerState.FAILED):
+            self._tell_directions(self.directions.lose())
 
     def emit(self, event: ev.Event) -> None:
         """Tell the user."""
@@ -353,6 +359,12 @@ class Peer:
         """The transport ended. A hang-up may be on its way, so this is no loss before the stall timeout."""
         self._path_broken = True
 
+    def count(self, what: MediaCounted) -> None:
+        """See what comes. Clients that acknowledge are qbcalls, which send whatever happens."""
+        self._tell_directions(
+            self.directions.look(what.counts, self.room.now, epoch=what.epoch, may_pause=not self.receipts)
+        )
+
     def add_track(self, what: RemoteTrack) -> None:
         """The first media of this kind; later connections go on with the same track."""
         if what.kind not in self._tracks:
@@ -486,6 +498,10 @@ class Peer:
     @property
     def _call(self) -> CallId:
         return self.room.head.call
+
+    def _tell_directions(self, changes: Iterable[Change]) -> None:
+        for kind, old, new in changes:
+            self.emit(ev.DirectionChanged(call=self._call, peer=self.user, kind=kind, old=old, new=new))
 
     def _meet(self, what: Invite | Accept) -> None:
         self.data, self.receipts = what.data, what.receipts

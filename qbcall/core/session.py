@@ -19,12 +19,13 @@ from qbcall.core.inputs import (
 )
 from qbcall.core.machine import Due, Region, on, stay, table
 from qbcall.core.mailbox import Mailbox
+from qbcall.core.matrix import Matrix
 from qbcall.core.model import CallHead, CallId, CallState, Device, EndReason, Info, Leads, PeerState, User
 from qbcall.core.peer import Peer
 from qbcall.core.policy import Policy
 from qbcall.core.reconnection import Reconnection
 from qbcall.core.room import Abandon, Line, Merge, Ring, Settle
-from qbcall.core.signals import Accept, Decline, End, Invite, Message, Receipt, Signal
+from qbcall.core.signals import Accept, Decline, End, Invite, Message, Receipt, ReceptionReport, Signal
 from qbcall.errors import InvalidState
 
 Command = StartCall | AcceptCall | RejectCall | HangUp | SendUpdate
@@ -61,6 +62,7 @@ class Session:
         self.present: list[User] = []
         """The others who take part now."""
         self.mail = Mailbox(self)
+        self.matrix = Matrix(self)
         self.last_reason: EndReason | None = None
         self.last_words: Signal | None = End(call=head.call)
         """What is said again to a user who did not notice that the call is over; None: nothing was ever said."""
@@ -107,6 +109,9 @@ class Session:
         if isinstance(signal, (Message, Receipt)) and sender in self.peers:
             self._mail(sender, signal)
             return
+        if isinstance(signal, ReceptionReport) and sender in self.peers:
+            self._note_report(sender, signal)
+            return
         if sender not in self.peers:
             self.out(Drop(why=f"{type(signal).__name__} of a user who is not in the call", sender=sender))
             return
@@ -138,6 +143,7 @@ class Session:
         """The timers that run. Of two due at once, the first comes first."""
         yield from self.region.deadlines()
         yield from self.mail.region.deadlines()
+        yield from self.matrix.region.deadlines()
         for peer in self._open_peers:
             yield from peer.connection.deadlines()
             yield from peer.reconnection.deadlines()
@@ -153,7 +159,7 @@ class Session:
                 owner.feed(due.timer())
             case Reconnection():
                 owner.peer.feed(due.timer())
-            case Mailbox():
+            case Mailbox() | Matrix():
                 due.region.feed(due.timer())
             case _:
                 self.region.feed(due.timer())
@@ -171,6 +177,15 @@ class Session:
                 self.last_reason = peer.end_reason
             self._note_who_is_there()
             self.region.feed(Settle())
+        if self.state is not CallState.CLOSED:
+            self.matrix.settle()
+
+    def link_up(self, now: float, *, resumed: bool) -> None:
+        """The chat link is back; what is not kept for it is said anew."""
+        self.now = now
+        self.mail.link_up(resumed=resumed)
+        self.matrix.repeat()
+        self.settle()
 
     # -- the room of the peers ---------------------------------------------------------------------------------------
 
@@ -300,6 +315,16 @@ class Session:
             self.mail.hear(sender, signal)
         else:
             self.mail.read(sender, signal)
+            if signal.again:
+                self.matrix.repeat()
+                self.settle()
+
+    def _note_report(self, sender: User, report: ReceptionReport) -> None:
+        if sender in self.present:
+            self.matrix.hear(sender, report)
+            self.settle()
+        else:
+            self.out(Drop(why="a report of a user who does not take part", sender=sender))
 
     def _note_who_is_there(self) -> None:
         """Tell who takes part, and who does not any more."""
@@ -312,11 +337,13 @@ class Session:
                     self.mail.acknowledges(user)
                 self.out(Emit(ev.ParticipantJoined(call=self.head.call, peer=user, data=peer.data)))
                 self.mail.joined(user)
+                self.matrix.repeat()
             elif peer.over and user in self.present:
                 self.present.remove(user)
                 assert peer.end_reason is not None, "every way to the end gives a reason"
                 self.out(Emit(ev.ParticipantLeft(call=self.head.call, peer=user, reason=peer.end_reason)))
                 self.mail.left(user)
+                self.matrix.left(user)
 
     def _tell(self, what: object) -> None:
         for peer in self.peers.values():

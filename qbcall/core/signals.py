@@ -6,6 +6,7 @@ cannot say it leaves out. A signal without a head names its call only: some clie
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from qbcall.core.model import (
@@ -15,6 +16,9 @@ from qbcall.core.model import (
     DeclineReason,
     Description,
     Info,
+    MediaKind,
+    Reception,
+    User,
 )
 
 
@@ -132,4 +136,27 @@ class Receipt:
     """As of messages."""
 
 
-Signal = Message | Receipt | Invite | Accept | Decline | End | Candidates | Update | RestartOffer | RestartAnswer
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceptionReport:
+    """What the sender receives of the other participants; said when it changes, all of it."""
+
+    call: CallId
+    received: Mapping[User, Mapping[MediaKind, Reception]]
+    """What is not named is IDLE."""
+    brief: bool = False
+    """As of messages."""
+
+
+Signal = (
+    Message
+    | Receipt
+    | ReceptionReport
+    | Invite
+    | Accept
+    | Decline
+    | End
+    | Candidates
+    | Update
+    | RestartOffer
+    | RestartAnswer
+)

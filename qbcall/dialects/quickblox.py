@@ -20,6 +20,7 @@ from qbcall.core.signals import (
     Invite,
     Message,
     Receipt,
+    ReceptionReport,
     RestartAnswer,
     RestartOffer,
     Signal,
@@ -63,6 +64,7 @@ SIGNAL_TYPES: dict[type[Signal], str] = {
     RestartAnswer: "update",
     Message: "update",
     Receipt: "update",
+    ReceptionReport: "update",
 }
 CALL_TYPES = {CallMedia.VIDEO: "1", CallMedia.AUDIO: "2"}
 _MEDIA = {number: media for media, number in CALL_TYPES.items()}
@@ -188,7 +190,7 @@ class QuickBlox:
         add(params, "moduleIdentifier", MODULE)
         add(params, "signalType", SIGNAL_TYPES[type(signal)])
         add(params, "sessionID", head.call)
-        if not isinstance(signal, (Message, Receipt)) or not signal.brief:
+        if not isinstance(signal, (Message, Receipt, ReceptionReport)) or not signal.brief:
             self._write_common(params, head, signal)
         # Last, so that a key named like a field is not taken for the field.
         write_info(params, signal)

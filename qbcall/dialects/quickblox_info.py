@@ -6,8 +6,9 @@ import json
 from xml.etree.ElementTree import Element
 
 from qbcall.core.model import DeclineReason, Info
-from qbcall.core.signals import Accept, Decline, End, Invite, Message, Receipt, Signal, Update
+from qbcall.core.signals import Accept, Decline, End, Invite, Message, Receipt, ReceptionReport, Signal, Update
 from qbcall.dialects.quickblox_message import message_info, receipt_info
+from qbcall.dialects.quickblox_reception import reception_info
 from qbcall.dialects.xml import Fields, add, check_info, local_name, utf8_size
 from qbcall.errors import Malformed
 
@@ -71,6 +72,8 @@ def write_info(params: Element, signal: Signal) -> None:
             info = message_info(signal)
         case Receipt():
             info = receipt_info(signal)
+        case ReceptionReport():
+            info = reception_info(signal)
         case _:
             return
     if not info:

@@ -24,9 +24,10 @@ import json
 import re
 
 from qbcall.core.model import Info
-from qbcall.core.signals import Message, Receipt, Update
+from qbcall.core.signals import Message, Receipt, ReceptionReport, Update
 from qbcall.dialects.message_text import check_message
-from qbcall.dialects.xml import MESSAGE_KEYS, RECEIPT_KEY
+from qbcall.dialects.quickblox_reception import read_reception
+from qbcall.dialects.xml import MESSAGE_KEYS, RECEIPT_KEY, RECEPTION_KEY
 from qbcall.errors import InvalidArgument, Malformed
 
 MAX_SEQ = 2**53
@@ -58,8 +59,8 @@ def receipt_info(signal: Receipt) -> dict[str, str]:
     return {RECEIPT_KEY: str(signal.seq)} | ({"sigAgain": "1"} if signal.again else {})
 
 
-def read_update(update: Update, stanza_id: str) -> Update | Message | Receipt:
-    """The message or receipt that an update is, or else the update itself.
+def read_update(update: Update, stanza_id: str) -> Update | Message | Receipt | ReceptionReport:
+    """The message, receipt or report that an update is, or else the update itself.
 
     Raises:
         Malformed: it is one, but breaks its rules; names the key.
@@ -68,6 +69,8 @@ def read_update(update: Update, stanza_id: str) -> Update | Message | Receipt:
     if RECEIPT_KEY in info:
         seq = _number(RECEIPT_KEY, info[RECEIPT_KEY], least=0)
         return Receipt(call=update.call, seq=seq, again=info.get("sigAgain") == "1")
+    if RECEPTION_KEY in info:
+        return read_reception(update, info)
     if not any(key in info for key in MESSAGE_KEYS):
         return update
     type, data = info.get("sigType", ""), _data(info)

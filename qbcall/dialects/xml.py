@@ -21,7 +21,9 @@ MESSAGE_KEYS = ("sigType", "sigData", "sigId", "sigSeq", "sigReceipt")
 """Keys that make a message of the application out of an update."""
 RECEIPT_KEY = "sigAck"
 """Key that makes a receipt out of an update."""
-RESERVED = dict.fromkeys((*MESSAGE_KEYS, RECEIPT_KEY), "such an update for a signal") | {
+RECEPTION_KEY = "sigReception"
+"""Key that makes a report of what is received out of an update."""
+RESERVED = dict.fromkeys((*MESSAGE_KEYS, RECEIPT_KEY, RECEPTION_KEY), "such an update for a signal") | {
     "delay": "such a message for a late one"
 }
 """Keys that no info may have, and what receivers would take it for."""

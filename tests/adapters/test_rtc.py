@@ -19,13 +19,14 @@ from qbcall.core.inputs import (
     IceConnected,
     IceFailed,
     MediaBroke,
+    MediaCounted,
     MediaFact,
     MediaFlowing,
     OfferReady,
     RemoteTrack,
     StatsRead,
 )
-from qbcall.core.model import CallId, CallMedia, Candidate, Description, Epoch, MediaKind, StatsReport, User
+from qbcall.core.model import CallId, CallMedia, Candidate, Counts, Description, Epoch, MediaKind, StatsReport, User
 from qbcall.media.frames import Frame
 from tests.adapters.rtc_room import CALL, Endpoint, colour, is_near, join, pitch, run
 
@@ -35,7 +36,7 @@ RED, GREEN, BLUE = (200, 40, 40), (40, 200, 40), (40, 40, 200)
 
 def names(endpoint: Endpoint, peer: Endpoint) -> list[str]:
     """Classes of the facts about a peer, without those that come again and again."""
-    facts = (fact for fact in endpoint.told(MediaFact, peer) if not isinstance(fact, MediaFlowing))
+    facts = (fact for fact in endpoint.told(MediaFact, peer) if not isinstance(fact, (MediaFlowing, MediaCounted)))
     return [type(fact).__name__ for fact in facts]
 
 
@@ -204,6 +205,38 @@ def test_peer_that_vanishes_is_silent_and_nothing_else(monkeypatch: pytest.Monke
                 except TimeoutError:
                     silent = True
             assert a.told(IceFailed) == []
+
+    run(play)
+
+
+def test_what_comes_is_counted_by_kind_until_the_sender_says_goodbye() -> None:
+    async def play() -> None:
+        async with Endpoint("a") as a, Endpoint("b") as b:
+            await join(a, b)
+
+            def latest(kind: MediaKind) -> Counts:
+                told = a.told(MediaCounted)
+                return told[-1].counts[kind] if told else Counts()
+
+            def complete(counts: Counts) -> bool:
+                return min(counts.packets, counts.frames, counts.reports, counts.announced) > 0
+
+            await a.condition(lambda: complete(latest(AUDIO)) and complete(latest(VIDEO)))
+            assert not latest(AUDIO).ended
+            (sender,) = (one for one in connection(b).getSenders() if one.kind == "audio")
+            await sender.stop()
+            await a.condition(lambda: latest(AUDIO).ended)
+            assert not latest(VIDEO).ended
+
+    run(play)
+
+
+def test_kind_that_is_not_to_come_is_not_counted() -> None:
+    async def play() -> None:
+        async with Endpoint("a") as a, Endpoint("b", sends=(AUDIO,)) as b:
+            await join(a, b)
+            assert set((await a.until(MediaCounted)).counts) == {AUDIO}
+            assert set((await b.until(MediaCounted)).counts) == {AUDIO, VIDEO}
 
     run(play)
 

@@ -16,8 +16,10 @@ from qbcall.core.model import (
     CallState,
     DeclineReason,
     EndReason,
+    Health,
     MediaKind,
     PeerState,
+    Reception,
     StatsReport,
     StreamStats,
     User,
@@ -27,7 +29,7 @@ from tests.cli.conftest import VALIDATOR, Line
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "cli.md"
 CALL = CallId("c1")
-BOB = User("bob@localhost")
+ANN, BOB = User("ann@localhost"), User("bob@localhost")
 REPORT = StatsReport(
     round_trip=0.01,
     local_candidate="host",
@@ -105,6 +107,23 @@ EVENTS: tuple[tuple[ev.Event, str, Line], ...] = (
         ev.SignalNotSent(call=CALL, id="1", code=500, detail="gone"),
         "signal.not_sent",
         {"call": "c1", "id": "1", "code": 500, "detail": "gone"},
+    ),
+    (
+        ev.DirectionChanged(call=CALL, peer=BOB, kind=MediaKind.AUDIO, old=Reception.FLOWING, new=Reception.STALLED),
+        "peer.direction",
+        {"call": "c1", "peer": BOB, "kind": "audio", "old": "flowing", "new": "stalled"},
+    ),
+    (
+        ev.HealthChanged(call=CALL, old=Health.OK, new=Health.DEGRADED),
+        "call.health",
+        {"call": "c1", "old": "ok", "new": "degraded"},
+    ),
+    (
+        ev.MatrixChanged(
+            call=CALL, receiver=BOB, sender=ANN, kind=MediaKind.VIDEO, old=Reception.IDLE, new=Reception.FLOWING
+        ),
+        "call.matrix",
+        {"call": "c1", "receiver": BOB, "sender": ANN, "kind": "video", "old": "idle", "new": "flowing"},
     ),
     (ev.PeerReconnecting(call=CALL, peer=BOB), "peer.reconnecting", {"call": "c1", "peer": BOB}),
     (

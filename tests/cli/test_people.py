@@ -6,10 +6,22 @@ import pytest
 
 from qbcall.cli.people import described
 from qbcall.core import events as ev
-from qbcall.core.model import CallId, CallMedia, CallState, DeclineReason, PeerState, StatsReport, User
+from qbcall.core.model import (
+    CallId,
+    CallMedia,
+    CallState,
+    DeclineReason,
+    Health,
+    MediaKind,
+    PeerState,
+    Reception,
+    StatsReport,
+    User,
+)
 from qbcall.errors import ServerUnreachable
 
 CALL = CallId("c1")
+AUDIO, VIDEO = MediaKind.AUDIO, MediaKind.VIDEO
 BOB = User("bob@localhost")
 ANN = User("ann@localhost")
 
@@ -48,6 +60,29 @@ ANN = User("ann@localhost")
         ),
         (ev.PeerStateChanged(call=CALL, peer=BOB, old=PeerState.CONNECTING, new=PeerState.CHECKING), None),
         (ev.PeerReconnected(call=CALL, peer=BOB, gap=1.25), "bob@localhost is back after 1.2 s"),
+        (
+            ev.DirectionChanged(call=CALL, peer=BOB, kind=AUDIO, old=Reception.FLOWING, new=Reception.STALLED),
+            "you do not hear bob@localhost (stalled)",
+        ),
+        (
+            ev.DirectionChanged(call=CALL, peer=BOB, kind=VIDEO, old=Reception.SILENT, new=Reception.FLOWING),
+            "you see bob@localhost again",
+        ),
+        (ev.DirectionChanged(call=CALL, peer=BOB, kind=AUDIO, old=Reception.IDLE, new=Reception.FLOWING), None),
+        (ev.DirectionChanged(call=CALL, peer=BOB, kind=AUDIO, old=Reception.STALLED, new=Reception.LOST), None),
+        (
+            ev.MatrixChanged(
+                call=CALL, receiver=BOB, sender=ANN, kind=VIDEO, old=Reception.FLOWING, new=Reception.LOST
+            ),
+            "bob@localhost does not see ann@localhost (lost)",
+        ),
+        (
+            ev.MatrixChanged(
+                call=CALL, receiver=BOB, sender=ANN, kind=AUDIO, old=Reception.LOST, new=Reception.FLOWING
+            ),
+            "bob@localhost hears ann@localhost again",
+        ),
+        (ev.HealthChanged(call=CALL, old=Health.OK, new=Health.DEGRADED), "the call is degraded"),
         (ev.Stats(call=CALL, peer=BOB, report=StatsReport(round_trip=0.01)), "bob@localhost: rtt 10 ms"),
     ],
     ids=lambda value: type(value).__name__,

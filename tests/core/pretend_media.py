@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
@@ -25,15 +25,29 @@ from qbcall.core.inputs import (
     IceFailed,
     Input,
     MediaBroke,
+    MediaCounted,
     MediaFlowing,
     OfferReady,
     RemoteTrack,
     StatsRead,
 )
-from qbcall.core.model import CallId, CallMedia, Candidate, Description, Device, Epoch, StatsReport, User
+from qbcall.core.model import (
+    CallId,
+    CallMedia,
+    Candidate,
+    Counts,
+    Description,
+    Device,
+    Epoch,
+    MediaKind,
+    StatsReport,
+    User,
+)
 
 FLOW = 0.5
 """Seconds between two `MediaFlowing` of a connection that is up."""
+LOOK = 0.25
+"""Seconds between two `MediaCounted`."""
 CHECKS = 63.5
 """How long ICE tries before it gives up (aioice: seven STUN timeouts, the first of 0.5 s)."""
 
@@ -46,6 +60,9 @@ class Place(Protocol):
 
     def tell(self, device: Device, what: Input) -> None:
         """Tell an engine a fact."""
+
+    def passes(self, every: float, step: float) -> bool:
+        """Whether what happens every so many seconds happens in the present step."""
 
     def reaches(self, one: User, other: User) -> bool:
         """Whether packets pass between two users."""
@@ -66,11 +83,29 @@ class Connection:
     other: Connection | None = None
     up: bool = False
     silent: float = 0.0
+    counts: dict[MediaKind, Counts] = field(default_factory=dict)
 
     @property
     def name(self) -> tuple[Device, CallId, User, Epoch]:
         """What facts and effects call it."""
         return self.device, self.call, self.peer, self.epoch
+
+
+@dataclass(kw_only=True)
+class Stream:
+    """How media goes from one user to another."""
+
+    packets: frozenset[MediaKind] = frozenset(MediaKind)
+    """Kinds whose packets arrive."""
+    frames: frozenset[MediaKind] = frozenset(MediaKind)
+    """Kinds whose packets can be decoded."""
+    sent: frozenset[MediaKind] = frozenset(MediaKind)
+    """Kinds that are sent at all."""
+    ended: frozenset[MediaKind] = frozenset()
+    """Kinds that the sender said goodbye to."""
+    agreed: frozenset[MediaKind] = frozenset(MediaKind)
+    every: float = 0.0
+    """Seconds between packets, if more than between looks."""
 
 
 class PretendMedia:
@@ -87,6 +122,10 @@ class PretendMedia:
         """After so many seconds without a packet aioice ends the transport (RFC 7675; six checks of 5 s)."""
         self.broken: set[User] = set()
         """Users whose offers and answers cannot be made."""
+        self.counting = False
+        """Whether what comes is counted."""
+        self.streams: dict[tuple[User, User], Stream] = {}
+        """How media goes from one user to another, where it is not as it should be."""
         self.read = 0
         """Statistics that were asked for."""
         self.open: dict[tuple[Device, CallId, User, Epoch], Connection] = {}
@@ -152,6 +191,8 @@ class PretendMedia:
                 for kind in end.media.kinds:
                     self._tell(end, RemoteTrack, kind=kind)
                 self._world.later(FLOW, partial(self._flow, end))
+                if self.counting:
+                    self._world.later(LOOK, partial(self._look, end))
         elif left <= 0:
             self._tell(one, IceFailed)
         else:
@@ -170,6 +211,28 @@ class PretendMedia:
             self._end(one)
         else:
             self._world.later(FLOW, partial(self._flow, one))
+
+    def _look(self, one: Connection) -> None:
+        """Count: ten packets and five frames of each kind a look, and a report a second."""
+        other = one.other
+        if one.name not in self.open or not one.up or other is None:
+            return
+        stream = self.streams.get((other.user, one.user), Stream())
+        there = other.name in self.open and self._world.reaches(one.user, other.user)
+        for kind in one.media.kinds:
+            was = one.counts.get(kind, Counts())
+            now = was
+            if there and kind in stream.sent:
+                now = replace(now, announced=was.announced + 10)
+            if there and self._world.passes(1.0, LOOK):
+                now = replace(now, reports=was.reports + 1)
+            if there and kind in stream.packets & stream.sent and self._world.passes(stream.every, LOOK):
+                frames = was.frames + (5 if kind in stream.frames else 0)
+                now = replace(now, packets=was.packets + 10, frames=frames)
+            one.counts[kind] = replace(now, ended=kind in stream.ended)
+        counts = {kind: count for kind, count in one.counts.items() if kind in stream.agreed}
+        self._world.tell(one.device, MediaCounted(call=one.call, peer=one.peer, epoch=one.epoch, counts=counts))
+        self._world.later(LOOK, partial(self._look, one))
 
     def _close(self, gone: Connection) -> None:
         other = gone.other

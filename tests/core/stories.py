@@ -17,11 +17,13 @@ from tests.core import (
     test_dialing,
     test_glare,
     test_group,
+    test_health,
     test_incoming,
     test_leaving,
     test_link,
     test_losing,
     test_mailbox,
+    test_matrix,
     test_restarting,
 )
 from tests.core.watch import Watch
@@ -34,11 +36,13 @@ MODULES = (
     test_dialing,
     test_glare,
     test_group,
+    test_health,
     test_incoming,
     test_leaving,
     test_link,
     test_losing,
     test_mailbox,
+    test_matrix,
     test_restarting,
 )
 

@@ -1,4 +1,4 @@
-"""The four tables, how a row is called, and which inputs each table hears."""
+"""The tables, how a row is called, and which inputs each table hears."""
 
 from __future__ import annotations
 
@@ -11,15 +11,27 @@ from qbcall.core.link import LINK
 from qbcall.core.machine import Row, Stay, Table
 from qbcall.core.mailbox import MAIL
 from qbcall.core.mailroom import Busy, Quiet
+from qbcall.core.matrix import MATRIX, Changed
 from qbcall.core.reconnection import RECONNECTION
 from qbcall.core.room import Abandon, GaveUp, Merge, Restored, Ring, Settle
 from qbcall.core.session import SESSION
-from qbcall.core.signals import Accept, Decline, Invite, Message, Receipt, RestartAnswer, RestartOffer, Signal
+from qbcall.core.signals import (
+    Accept,
+    Decline,
+    Invite,
+    Message,
+    Receipt,
+    ReceptionReport,
+    RestartAnswer,
+    RestartOffer,
+    Signal,
+)
 
-TABLES: dict[str, Table[Any, Any]] = {table.name: table for table in (LINK, SESSION, CONNECTION, RECONNECTION, MAIL)}
+ALL = (LINK, SESSION, CONNECTION, RECONNECTION, MAIL, MATRIX)
+TABLES: dict[str, Table[Any, Any]] = {table.name: table for table in ALL}
 FACTS: tuple[type[object], ...] = tuple(some for some in get_args(what.Input) if issubclass(some, MediaFact))
-CALL_SIGNALS = tuple(some for some in get_args(Signal) if some not in (Message, Receipt))
-"""Those that peers hear; the rest is for the mailbox."""
+CALL_SIGNALS = tuple(some for some in get_args(Signal) if some not in (Message, Receipt, ReceptionReport))
+"""Those that peers hear; the rest is for the mailbox and the matrix."""
 WISHES: tuple[type[object], ...] = (
     what.StartCall,
     what.AcceptCall,
@@ -32,6 +44,7 @@ INPUTS: dict[str, tuple[type[object], ...]] = {
     "SESSION": (*WISHES, Invite, Accept, Decline, Settle),
     "CONNECTION": (*WISHES, Ring, Merge, Abandon, GaveUp, Restored, Settle, *FACTS, *CALL_SIGNALS),
     "MAIL": (Busy, Quiet),
+    "MATRIX": (Changed,),
     "RECONNECTION": (what.StallDue, RestartOffer, RestartAnswer, Restored, *FACTS),
 }
 """What each table may be fed, timers aside: a timer runs only in the states that list it."""
@@ -55,7 +68,7 @@ ENDED = "NO_ANSWER REJECTED HANG_UP DISCONNECT_TIMEOUT"
 NEVER = "UNKNOWN CLOSED COUNT"
 ANY = "*"
 OF_FRESH = "OfferReady AnswerReady CandidatesFound IceChecking IceConnected IceFailed MediaBroke"
-EARLY = "AnswerReady IceChecking IceConnected IceFailed MediaFlowing RemoteTrack StatsRead"
+EARLY = "AnswerReady IceChecking IceConnected IceFailed MediaFlowing MediaCounted RemoteTrack StatsRead"
 
 UNEXPECTED: tuple[tuple[str, str, str, str], ...] = (
     ("LINK", "CONNECTING ONLINE WAITING REDIALING", "GoOnline", "raises InvalidState"),
@@ -89,7 +102,12 @@ UNEXPECTED: tuple[tuple[str, str, str, str], ...] = (
     ("CONNECTION", "CONNECTING CHECKING CONNECTED DISCONNECTED", "Settle", "nothing follows"),
     ("CONNECTION", "NEW", f"OfferReady MediaBroke CandidatesFound {EARLY}", "dropped: there is no peer connection"),
     ("CONNECTION", "PENDING", EARLY, "counted as Drop: there is only an offer"),
-    ("CONNECTION", "CONNECTING CHECKING", "OfferReady RemoteTrack StatsRead", "counted as Drop: too late, too early"),
+    (
+        "CONNECTION",
+        "CONNECTING CHECKING",
+        "OfferReady MediaCounted RemoteTrack StatsRead",
+        "counted as Drop: too late, too early",
+    ),
     ("CONNECTION", "CONNECTED DISCONNECTED FAILED", "OfferReady AnswerReady", "counted as Drop: too late"),
     (
         "CONNECTION",
@@ -101,9 +119,15 @@ UNEXPECTED: tuple[tuple[str, str, str, str], ...] = (
     ("CONNECTION", NEVER, f"{ANY} Settle", "no state of a peer that hears anything"),
     ("MAIL", "BUSY", "Busy", "nothing follows"),
     ("MAIL", "QUIET", "Quiet", "nothing follows"),
+    ("MATRIX", "RECENT", "Changed", "once the timer is due, the call sees whether it still holds"),
     ("RECONNECTION", "STABLE", "MediaFlowing Restored", "nothing was lost"),
     ("RECONNECTION", "STABLE GRACE", OF_FRESH, "there is no fresh connection; the present one is CONNECTION's"),
-    ("RECONNECTION", "STABLE GRACE RESTARTING", "RemoteTrack StatsRead", "for CONNECTION: told once it is up"),
+    (
+        "RECONNECTION",
+        "STABLE GRACE RESTARTING",
+        "MediaCounted RemoteTrack StatsRead",
+        "for CONNECTION: told once it is up",
+    ),
     ("RECONNECTION", "GRACE", "Restored", "no fresh connection is made"),
     ("RECONNECTION", "GRACE RESTARTING", "StallDue", "the loss is known; a connection that came back has it again"),
     ("RECONNECTION", "FAILED", ANY, "the peer is over"),

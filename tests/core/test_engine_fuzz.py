@@ -16,11 +16,13 @@ from qbcall.core.model import (
     CallId,
     CallMedia,
     Candidate,
+    Counts,
     DeclineReason,
     Description,
     Device,
     Epoch,
     MediaKind,
+    Reception,
     StatsReport,
     User,
 )
@@ -72,6 +74,9 @@ class Noise:
             say.Update(call=call, info={"k": "v"}),
             say.RestartOffer(call=call, offer_id="1", offer=some),
             say.RestartAnswer(call=call, offer_id="1", answer=some),
+            say.ReceptionReport(
+                call=call, received={self.one(USERS): {self.one([*MediaKind]): self.one([*Reception])}}
+            ),
         ]
         return self.one(signals)
 
@@ -87,10 +92,15 @@ class Noise:
             lambda **key: what.CandidatesFound(candidates=(Candidate("candidate:2"),), **key),
             lambda **key: what.MediaBroke(error="odd", **key),
             lambda **key: what.RemoteTrack(kind=self.one([*MediaKind]), **key),
+            lambda **key: what.MediaCounted(counts={self.one([*MediaKind]): self.counts()}, **key),
             lambda **key: what.StatsRead(report=StatsReport(), **key),
         ]
         epoch = Epoch(self.one([0, 1, 1, 1, 2]))
         return self.one(makers)(call=self.one(CALLS), peer=self.one(USERS), epoch=epoch)
+
+    def counts(self) -> Counts:
+        """What came, which may be less than before."""
+        return Counts(packets=self.one([0, 1, 2]), frames=self.one([0, 1]), reports=self.one([0, 1, 2]))
 
     def wish(self) -> what.Input:
         """Something a user may want, possible or not."""

@@ -20,7 +20,17 @@ from qbcall.core.effects import (
     ReleaseCall,
     Transmit,
 )
-from qbcall.core.model import CallId, CallState, Epoch, PeerState, ReconnectionState, User
+from qbcall.core.model import (
+    CallId,
+    CallState,
+    Epoch,
+    Health,
+    MediaKind,
+    PeerState,
+    Reception,
+    ReconnectionState,
+    User,
+)
 
 ORDER = list(CallState)
 
@@ -61,6 +71,10 @@ class Watch:
         self._peers: dict[tuple[CallId, User], PeerState] = {}
         self._lost: dict[tuple[CallId, User], ReconnectionState] = {}
         self._epochs: dict[tuple[CallId, User], Epoch] = {}
+        self._health: dict[CallId, Health] = {}
+        self._cells: dict[tuple[CallId, str, User, MediaKind], Reception] = {}
+        """What becomes of media: call, receiver (empty: this user), sender, kind."""
+        self._gone: set[tuple[CallId, User]] = set()
         self._once: set[object] = set()
         self._there: set[tuple[CallId, User]] = set()
 
@@ -104,6 +118,9 @@ class Watch:
         if not isinstance(event, ev.CallEvent):
             return
         assert event.call not in self.closed, f"after the end: {event}"
+        if isinstance(event, ev.DirectionChanged | ev.HealthChanged | ev.MatrixChanged):
+            self._reception(event)
+            return
         match event:
             case ev.IncomingCall():
                 self._only_once("rang", event.call)
@@ -115,21 +132,38 @@ class Watch:
                 assert ORDER.index(event.new) > ORDER.index(event.old), f"backwards: {event}"
                 self._calls[event.call] = event.new
             case ev.CallClosed():
-                assert self._calls[event.call] is CallState.CLOSED, "closed before its state is"
-                assert all(
-                    state is PeerState.CLOSED for (call, _), state in self._peers.items() if call == event.call
-                ), "closed before all its peers"
-                self.closed.add(event.call)
+                self._close(event.call)
             case ev.PeerEvent():
                 self._peer(event)
             case ev.CallRefused():
                 self._only_once("refused", event.call)
-            case ev.Signal(sender=sender, id=id):
-                self._only_once("signal", event.call, sender, id)
-            case ev.SignalSent(id=id) | ev.SignalDelivered(id=id) | ev.SignalNotSent(id=id):
-                self._only_once(type(event), event.call, id)
+            case ev.Signal() | ev.SignalSent() | ev.SignalDelivered() | ev.SignalNotSent():
+                self._only_once(type(event), event.call, getattr(event, "sender", None), event.id)
             case _:
                 raise AssertionError(f"unknown: {event}")
+
+    def _reception(self, event: ev.DirectionChanged | ev.HealthChanged | ev.MatrixChanged) -> None:
+        match event:
+            case ev.DirectionChanged(call=call, peer=peer, kind=kind, old=old, new=new):
+                assert self._peers[call, peer] is not PeerState.CLOSED, f"after the end: {event}"
+                assert old is self._cells.get((call, "", peer, kind), Reception.IDLE) is not new, event
+                self._cells[call, "", peer, kind] = new
+            case ev.HealthChanged(call=call, old=old, new=new):
+                assert old is self._health.get(call, Health.OK) is not new, event
+                self._health[call] = new
+            case ev.MatrixChanged():
+                cell = event.call, event.receiver, event.sender, event.kind
+                gone = {user for call, user in self._gone if call == event.call}
+                assert not gone & {event.receiver, event.sender}, event
+                assert event.receiver != event.sender
+                assert event.old is self._cells.get(cell, Reception.IDLE) is not event.new, event
+                self._cells[cell] = event.new
+
+    def _close(self, call: CallId) -> None:
+        assert self._calls[call] is CallState.CLOSED, "closed before its state is"
+        states = {state for (of, _), state in self._peers.items() if of == call}
+        assert states <= {PeerState.CLOSED}, "closed before all its peers"
+        self.closed.add(call)
 
     def _merged(self, event: ev.CallMerged) -> None:
         self.closed.add(event.was)
@@ -145,6 +179,8 @@ class Watch:
             assert state is PeerState.CLOSED, "left before the connection is closed"
             self._only_once("left", key)
             self._there.remove(key)
+            self._gone.add(key)
+            self._cells = {cell: state for cell, state in self._cells.items() if event.peer not in cell}
             return
         assert state is not PeerState.CLOSED, f"after the end: {event}"
         match event:

@@ -44,6 +44,7 @@ from tests.core.watch import Watch, show
 Info = Mapping[str, str]
 STALL = 3.0
 """Stall timeout of the stories, in seconds: unlike any other time of theirs."""
+HEALTH_EVENTS = (ev.DirectionChanged, ev.HealthChanged, ev.MatrixChanged)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -335,6 +336,10 @@ class World:
         """Tell an engine a fact."""
         self.nodes[device].do(what)
 
+    def passes(self, every: float, step: float) -> bool:
+        """Whether what happens every so many seconds happens in the present step."""
+        return every <= step or self.now % every < step - 1e-6
+
     def reaches(self, one: User, other: User) -> bool:
         """Whether packets of media pass between two users."""
         alive = all(any(node.alive for node in self._devices(user)) for user in (one, other))
@@ -355,8 +360,8 @@ class World:
         return [show(event) for _, event in self.events(name, *(what or (CallEvent,)))]
 
     def story(self, name: str, since: float = 0.0) -> str:
-        """What a user was told of calls, one line each: time, event."""
-        others = (LinkEvent, ParticipantJoined, ParticipantLeft)
+        """What a user was told of calls, one line each: time, event; what media is received has tests of its own."""
+        others = (LinkEvent, ParticipantJoined, ParticipantLeft, *HEALTH_EVENTS)
         lines = [(at, event) for at, event in self[name].told if at >= since and not isinstance(event, others)]
         return "\n".join(f"{at:.3f} {show(event)}" for at, event in lines)
 

@@ -6,7 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from qbcall.core.model import CallHead, CallMedia, Candidate, DeclineReason, Description, Info
+from qbcall.core.model import (
+    CallHead,
+    CallMedia,
+    Candidate,
+    DeclineReason,
+    Description,
+    Info,
+    MediaKind,
+    Reception,
+    User,
+)
 from qbcall.core.signals import (
     Accept,
     Candidates,
@@ -15,6 +25,7 @@ from qbcall.core.signals import (
     Invite,
     Message,
     Receipt,
+    ReceptionReport,
     RestartAnswer,
     RestartOffer,
     Signal,
@@ -46,6 +57,14 @@ SIGNALS: list[Signal] = [
     RestartAnswer(call=CALL, offer_id="o1", answer=SDP),
     Message(call=CALL, type="chat", data="hi", id="m1", seq=1),
     Receipt(call=CALL, seq=1),
+    ReceptionReport(
+        call=CALL,
+        received={
+            A: {MediaKind.AUDIO: Reception.FLOWING, MediaKind.VIDEO: Reception.SILENT},
+            B: {MediaKind.AUDIO: Reception.STALLED, MediaKind.VIDEO: Reception.LOST},
+            User("o=dd@host"): {MediaKind.VIDEO: Reception.FLOWING},
+        },
+    ),
 ]
 
 
@@ -67,8 +86,10 @@ def test_stanza_has_all_common_fields_and_no_white_space(signal: Signal) -> None
     assert common <= set(fields(message))
 
 
-@pytest.mark.parametrize("signal", [signal for signal in SIGNALS if isinstance(signal, (Message, Receipt))])
-def test_brief_stanza_has_what_cannot_be_known_only(signal: Message | Receipt) -> None:
+@pytest.mark.parametrize(
+    "signal", [signal for signal in SIGNALS if isinstance(signal, (Message, Receipt, ReceptionReport))]
+)
+def test_brief_stanza_has_what_cannot_be_known_only(signal: Message | Receipt | ReceptionReport) -> None:
     message = NUMERIC.encode(B, HEAD, replace(signal, brief=True))
     assert NUMERIC.decode(over_the_wire(message)) == signal
     assert set(fields(message)) == {"moduleIdentifier", "signalType", "sessionID", "userInfo"}
