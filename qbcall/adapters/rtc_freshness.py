@@ -38,6 +38,8 @@ class Freshness:
         self.gone = False
         """The selected pair's address of ours does not exist any more."""
         self._draw = draw
+        self._silent_since = now
+        """When it was last heard, or later where this side was held up."""
         self._reached_at = now
         self._answered_at = now
         self._asked_at = now
@@ -48,7 +50,7 @@ class Freshness:
     def heard(self, now: float, *, selected: bool) -> bool:
         """A datagram of the peer came, on the selected pair or another; True: the peer had been lost."""
         was_lost, self.lost = self.lost, False
-        self.heard_at = now
+        self.heard_at = self._silent_since = now
         if selected:
             self._reached_at = now
         return was_lost
@@ -74,7 +76,7 @@ class Freshness:
         """Draw conclusions from silence."""
         if now > self._look_at + OVERSLEPT:
             self._forgive(now)
-        self.lost = self.lost or now - self.heard_at >= LOST
+        self.lost = self.lost or now - self._silent_since >= LOST
         self._look_at = now + self.pause(now)
 
     def pause(self, now: float) -> float:
@@ -108,7 +110,7 @@ class Freshness:
     def _forgive(self, now: float) -> None:
         """Silence that may be this side's own proves nothing."""
         latest = now - QUIET
-        self.heard_at = max(self.heard_at, latest)
+        self._silent_since = max(self._silent_since, latest)
         self._reached_at = max(self._reached_at, latest)
         if self._unanswered_since is not None:
             self._unanswered_since = max(self._unanswered_since, latest)

@@ -99,9 +99,12 @@ def test_media_is_sent_for_as_long_as_an_answer_allows() -> None:
 
 
 def test_process_that_was_held_up_finds_nobody_lost() -> None:
+    """And nobody heard: a peer that is lost would be told to be back."""
     one = Watched(always, always)
     one.until(10)
+    heard_at = one.freshness.heard_at
     one.freshness.look(one.now + 5)
+    assert one.freshness.heard_at == heard_at
     assert not one.freshness.lost
     assert not one.freshness.is_broken(one.now + 5)
     assert one.freshness.must_ask(one.now + 5)
