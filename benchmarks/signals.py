@@ -109,7 +109,7 @@ async def trips(server: DevServer, times: int) -> list[Figure]:
             "message there and another back, bare slixmpp": lambda: bare.round_trip(TEXT),
             "the same with as many bytes as a signal": lambda: bare.round_trip(AS_LARGE),
             "signal until the server has it": lambda: sent(pair, ack=False),
-            "signal until the other application was told, ack=True": lambda: sent(pair, ack=True),
+            "signal there and its receipt back, ack=True (to reach: at most 1.5)": lambda: sent(pair, ack=True),
             "signal there and another back": lambda: round_trip(pair),
         }
         taken: dict[str, list[float]] = {name: [] for name in ways}
