@@ -13,7 +13,7 @@ from tests.soak import Figures, Server, soak
 
 SEED = 4
 NAMES = ("ann", "bob")
-SPAN = range(20_000, 400_000)
+SPAN = range(10_000, 220_000)
 """Bytes after which a connection breaks."""
 
 
