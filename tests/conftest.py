@@ -5,6 +5,10 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("qbcall", deadline=None)  # how long an example takes is the machine's business
+settings.load_profile("qbcall")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
