@@ -2,6 +2,10 @@
 
 `RTCPeerConnection.close` does not wait for its own task that connects. If that is still at work, it starts senders
 and receivers afterwards: tasks and threads that nobody can stop any more, and that keep the program from ending.
+
+The task may miss that it is cancelled: `asyncio.wait_for`, in which aiortc waits for the next part of a DTLS
+handshake, swallows that before Python 3.12 if the part comes in the same turn (CPython issue 86296). Then it would
+wait for the next part, which never comes, and who closes with it.
 """
 
 from __future__ import annotations
@@ -14,6 +18,9 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 
 log = logging.getLogger("qbcall.adapters.rtc")
 
+PATIENCE = 0.1
+"""Seconds after which a task that goes on to connect is cancelled again."""
+
 
 class ClosablePeerConnection(RTCPeerConnection):
     """One that leaves nothing behind, whenever it is closed."""
@@ -24,10 +31,10 @@ class ClosablePeerConnection(RTCPeerConnection):
 
     async def close(self) -> None:
         """Stop connecting, then close."""
-        for task in self._connecting:
-            task.cancel()
-        if self._connecting:
-            await asyncio.wait(self._connecting)
+        while self._connecting:
+            for task in self._connecting:
+                task.cancel()
+            await asyncio.wait(self._connecting, timeout=PATIENCE)
         await super().close()
 
     async def _RTCPeerConnection__connect(self) -> None:  # aiortc's private name, checked below

@@ -383,6 +383,30 @@ def test_call_closed_while_it_connects_leaves_nothing_behind(steps: int) -> None
     assert [one.name for one in threading.enumerate() if one.name.endswith("-decoder")] == []
 
 
+def test_connection_closed_as_a_part_of_the_handshake_comes_waits_for_no_other_part() -> None:
+    """QB-147: the task that connects may miss that it is cancelled in just this moment."""
+
+    async def play() -> None:
+        async with Endpoint("a") as a, Endpoint("b") as b:
+            answer = await b.answer(a, await a.offer(b))
+            peer = connection(b)
+            transport = peer.getReceivers()[0].transport.transport
+            hear = transport._recv
+            closing: asyncio.Queue[asyncio.Task[None]] = asyncio.Queue()
+
+            async def hear_once() -> bytes:
+                part = await hear()
+                transport._recv = asyncio.Event().wait  # type: ignore[assignment]  # nothing comes any more
+                closing.put_nowait(asyncio.create_task(peer.close()))
+                return part
+
+            transport._recv = hear_once
+            a.apply(b, answer)
+            await (await closing.get())
+
+    run(play)
+
+
 def test_call_closed_on_its_first_sign_of_life_leaves_nothing_behind() -> None:
     """QB-147."""
 
