@@ -8,14 +8,15 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from qbcall.adapters.rtc_addresses import IceServer, IceSettings
 from qbcall.adapters.rtc_decoding import DecoderThread
 from qbcall.adapters.rtc_encoder import SharedMedia
-from qbcall.adapters.rtc_impaired import ImpairedNetwork
 from qbcall.adapters.rtc_peer import PeerConnection
 from qbcall.adapters.rtc_share import LocalMedia
 from qbcall.adapters.rtc_stats import added
+from qbcall.adapters.rtc_transport import impaired
 from qbcall.adapters.rtc_viewer import Viewer
 from qbcall.core.effects import (
     AcceptOffer,
@@ -44,6 +45,9 @@ from qbcall.core.inputs import (
 from qbcall.core.model import CallId, Candidate, Epoch, MediaKind, StatsReport, User
 from qbcall.errors import MediaError, NegotiationError
 from qbcall.media.frames import Frame
+
+if TYPE_CHECKING:
+    from qbcall.adapters.rtc_impaired import ImpairedNetwork
 
 __all__ = ["IceServer", "IceSettings", "RtcMedia"]
 
@@ -98,6 +102,13 @@ class RtcMedia:
     """The peer connections; see `ports.MediaEngine`. Made and used on the event loop's thread."""
 
     def __init__(self, post: Post, ice: IceSettings, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """See the class.
+
+        Raises:
+            InvalidArgument: the settings ask for what this aioice cannot do.
+        """
+        if ice.impairment is not None:
+            impaired(ice.impairment)
         self._post = post
         self._ice = ice
         self._clock = clock
@@ -123,7 +134,7 @@ class RtcMedia:
         passed: Passed = _ignore,
     ) -> None:
         """Say what is sent in a call, and who takes what is received; before its first offer or answer."""
-        network = None if self._ice.impairment is None else ImpairedNetwork(self._ice.impairment)
+        network = None if self._ice.impairment is None else impaired(self._ice.impairment)
         self._provided[call] = Provided(SharedMedia(local), deliver, bandwidth, wants, passed, network)
 
     def wake(self, call: CallId, peer: User) -> None:

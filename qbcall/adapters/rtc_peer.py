@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import aioice
 from aiortc import (
@@ -18,15 +18,10 @@ from aiortc.rtcconfiguration import RTCIceTransportPolicy
 from qbcall.adapters import rtc_sdp
 from qbcall.adapters.rtc_addresses import CandidateFilter, IceSettings
 from qbcall.adapters.rtc_bitrate import SendLimits, announce
-from qbcall.adapters.rtc_closable import ClosablePeerConnection
 from qbcall.adapters.rtc_codecs import CODECS, codec_to_send, codecs_by_kind, obstacle
 from qbcall.adapters.rtc_encoder import SharedMedia
 from qbcall.adapters.rtc_guard import guard
-from qbcall.adapters.rtc_impaired import ImpairedNetwork
-from qbcall.adapters.rtc_lasting import LastingPath
-from qbcall.adapters.rtc_path import Path
 from qbcall.adapters.rtc_receive import Intake, receive
-from qbcall.adapters.rtc_search import Search
 from qbcall.adapters.rtc_sender import outgoing, send_shared
 from qbcall.adapters.rtc_stats import (
     ReceivedPackets,
@@ -37,9 +32,13 @@ from qbcall.adapters.rtc_stats import (
     with_rates,
 )
 from qbcall.adapters.rtc_tracks import OutgoingTrack
+from qbcall.adapters.rtc_transport import peer_connection, transport
 from qbcall.adapters.rtc_viewer import Received, Viewer
 from qbcall.core.model import CallMedia, Candidate, Counts, Description, MediaKind, StatsReport
 from qbcall.errors import MediaError, NegotiationError
+
+if TYPE_CHECKING:
+    from qbcall.adapters.rtc_impaired import ImpairedNetwork
 
 
 class Tell(Protocol):
@@ -100,13 +99,10 @@ class PeerConnection:
         self._received: dict[str, Received] = {}
         self._intakes: dict[str, Intake] = {}
         self._packets: dict[str, ReceivedPackets] = {}
-        self._search = Search(
-            ice, LastingPath, self._announce, self._resume, socket=network.socket if network else None
-        )
+        self._search = transport(ice, lambda: self._pc, self._announce, self._resume, network)
         self._candidates = CandidateFilter(self._search.addresses)
-        self._pc = ClosablePeerConnection(
-            RTCConfiguration(iceServers=[], iceTransportPolicy=RTCIceTransportPolicy(ice.transport_policy))
-        )
+        policy = RTCIceTransportPolicy(ice.transport_policy)
+        self._pc = peer_connection(RTCConfiguration(iceServers=self._search.servers, iceTransportPolicy=policy))
         self._pc.on("track", self._take)
         self._pc.on("connectionstatechange", self._observe)
         self._pc.on("iceconnectionstatechange", self._observe)
@@ -221,7 +217,8 @@ class PeerConnection:
         transceiver.setCodecPreferences(CODECS[kind])
 
     async def _describe(self, ours: RTCSessionDescription) -> Description:
-        await self._pc.setLocalDescription(ours)
+        with self._search.here():
+            await self._pc.setLocalDescription(ours)
         self._ours = announce(self._pc.localDescription.sdp, self._limits.announced)
         if "a=candidate:" not in self._ours:
             raise MediaError(self._ice.why_no_candidate)
@@ -243,7 +240,7 @@ class PeerConnection:
     def _admit(self, candidate: str) -> bool:
         return self._candidates.admit(candidate) is not None
 
-    def _announce(self, path: Path, candidate: aioice.Candidate) -> None:
+    def _announce(self, path: object, candidate: aioice.Candidate) -> None:
         """Tell a candidate, unless it is in our offer or answer, or its path is not used."""
         if self._ours is None:
             return

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import aiortc.rtcicetransport
 from aioice.candidate import Candidate
 from aioice.ice import Connection
+from aiortc import RTCIceServer
 
 from qbcall.adapters.rtc_addresses import IceSettings, local_addresses
 
@@ -33,6 +34,8 @@ class Search:
         self.socket = socket
         """Makes each socket of a path, and each address at a TURN server; None: they are as usual."""
         self._kind = kind
+        self.servers: list[RTCIceServer] = []
+        """None: paths ask them."""
         self.addresses = local_addresses(ice)
         """Of this machine, that may be offered. Found once: it takes as long as a check on a local path."""
         self.found = found

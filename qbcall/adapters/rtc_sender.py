@@ -27,6 +27,7 @@ from aiortc.rtp import (
     unpack_remb_fci,
 )
 
+from qbcall.adapters import rtc_bitrate
 from qbcall.adapters.rtc_encoder import SharedStream
 from qbcall.adapters.rtc_stock import StockTrack
 from qbcall.adapters.rtc_tracks import OutgoingTrack
@@ -59,7 +60,7 @@ def is_known(sender: type[RTCRtpSender]) -> bool:
         return False
 
 
-ENCODES_ONCE = is_known(RTCRtpSender)
+ENCODES_ONCE = is_known(RTCRtpSender) and rtc_bitrate.is_known()
 """Whether all peers share an encoder; else each has its own."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -21,6 +22,8 @@ from aiortc.stats import (
 from qbcall.adapters.rtc_tracks import FrameCount
 from qbcall.adapters.rtc_viewer import Received
 from qbcall.core.model import Counts, MediaKind, StatsReport, StreamStats
+
+log = logging.getLogger("qbcall.adapters.rtc")
 
 T = TypeVar("T")
 
@@ -55,6 +58,8 @@ class ReceivedPackets:
         self._receiver = receiver
         self._reports = self._announced = 0
         self._ended = False
+        if not SEES_PACKETS:
+            return
         self._take = receiver._handle_rtp_packet
         self._take_report = receiver._handle_rtcp_packet
         receiver._handle_rtp_packet = self._count  # type: ignore[method-assign]  # the only place there is; see below
@@ -63,7 +68,11 @@ class ReceivedPackets:
     def counts(self, frames: int) -> Counts:
         """All until now, with the frames that came out of it."""
         return Counts(
-            packets=self.packets, frames=frames, reports=self._reports, announced=self._announced, ended=self._ended
+            packets=self.packets if SEES_PACKETS else frames,
+            frames=frames,
+            reports=self._reports,
+            announced=self._announced,
+            ended=self._ended,
         )
 
     async def _count(self, packet: RtpPacket, arrival_time_ms: int) -> None:
@@ -130,8 +139,8 @@ class ReceivedStream:
         codec = None if self.packets.payload_type is None else self.codecs.get(self.packets.payload_type)
         stream = replace(
             frames_received(self.received),
-            packets=self.packets.packets,
-            bytes=self.packets.bytes,
+            packets=self.packets.packets if SEES_PACKETS else None,
+            bytes=self.packets.bytes if SEES_PACKETS else None,
             codec=codec.name if codec else None,
         )
         for heard in pick(settled(self.transceiver.receiver.getStats()), RTCInboundRtpStreamStats):
@@ -247,13 +256,25 @@ def kinds_of(streams: Iterable[SentStream | ReceivedStream]) -> dict[MediaKind, 
     return {MediaKind(stream.transceiver.kind): stream.read() for stream in streams}
 
 
-# aiortc's statistics lack the bytes that came in: they are counted where its transport hands packets over.
-if list(inspect.signature(RTCRtpReceiver._handle_rtp_packet).parameters) != ["self", "packet", "arrival_time_ms"]:
-    raise ImportError(
-        "aiortc.RTCRtpReceiver._handle_rtp_packet is not as in aiortc 1.16: received bytes are not counted"
-    )
-# Nor does it tell how many reports of a sender came, and that a sender said goodbye.
-if list(inspect.signature(RTCRtpReceiver._handle_rtcp_packet).parameters) != ["self", "packet"]:
-    raise ImportError(
-        "aiortc.RTCRtpReceiver._handle_rtcp_packet is not as in aiortc 1.16: a pause looks like a fault"
-    )
+# aiortc's statistics lack the bytes that came in: they are counted where its transport hands packets over. Nor do
+# they tell how many reports of a sender came, and that a sender said goodbye.
+_HANDED_OVER = {
+    "_handle_rtp_packet": ["self", "packet", "arrival_time_ms"],
+    "_handle_rtcp_packet": ["self", "packet"],
+}
+
+
+def is_known(receiver: type[RTCRtpReceiver]) -> bool:
+    """Whether aiortc's receivers are handed packets as in aiortc 1.16, the one that we know."""
+    try:
+        return all(
+            list(inspect.signature(getattr(receiver, name)).parameters) == parameters
+            for name, parameters in _HANDED_OVER.items()
+        )
+    except (AttributeError, TypeError, ValueError):
+        return False
+
+
+SEES_PACKETS = is_known(RTCRtpReceiver)
+if not SEES_PACKETS:
+    log.warning("aiortc hands packets over otherwise than in aiortc 1.16: what is received is not told by kind")

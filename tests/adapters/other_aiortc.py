@@ -1,4 +1,4 @@
-"""A program: a call with an aiortc that is not as we know it. Tells what it logged and what it encoded, in JSON."""
+"""A program: a call with libraries that are not as we know them. Tells in JSON what it logged and what it encoded."""
 
 from __future__ import annotations
 
@@ -7,36 +7,42 @@ import json
 import logging
 import sys
 from collections.abc import Callable
+from typing import Any
 
+import aioice
+import aiortc.rtcicetransport
 import pytest
-from aiortc import RTCRtpCodecParameters, RTCRtpSender
+from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
 from aiortc.codecs.vpx import Vp8Encoder
-from aiortc.rtp import AnyRtcpPacket
 
-KEYFRAME, REACT, RUN = RTCRtpSender._send_keyframe, RTCRtpSender._handle_rtcp_packet, RTCRtpSender._run_rtp
-
-
-def send_keyframe(self: RTCRtpSender, again: bool = False) -> None:
-    """It has one more parameter."""
-    KEYFRAME(self)
-
-
-async def react(self: RTCRtpSender, *packets: AnyRtcpPacket) -> None:
-    """It takes several."""
-    for packet in packets:
-        await REACT(self, packet)
-
-
-async def run_rtp(self: RTCRtpSender, codec: RTCRtpCodecParameters) -> None:
-    """It takes what it sends from elsewhere."""
-    await RUN(self, codec)
-
-
-CHANGES: dict[str, Callable[..., object]] = {
-    "_send_keyframe": send_keyframe,
-    "_handle_rtcp_packet": react,
-    "_run_rtp": run_rtp,
+ENCODERS = "each peer costs an encoder"
+PATH = "calls connect later"
+CLOSING = "may leave a task behind"
+COUNTS = "is not told by kind"
+DEMAND = "everything is decoded"
+CHANGES: dict[str, tuple[Any, str, set[str]]] = {
+    "one more of a sender's": (RTCRtpSender, "_send_keyframe", {ENCODERS}),
+    "reports to a sender": (RTCRtpSender, "_handle_rtcp_packet", {ENCODERS}),
+    "what a sender sends": (RTCRtpSender, "_run_rtp", {ENCODERS}),
+    "an encoder": (Vp8Encoder, "__init__", {ENCODERS}),
+    "packets to a receiver": (RTCRtpReceiver, "_handle_rtp_packet", {COUNTS, DEMAND}),
+    "reports to a receiver": (RTCRtpReceiver, "_handle_rtcp_packet", {COUNTS}),
+    "how a connection connects": (RTCPeerConnection, "_RTCPeerConnection__connect", {CLOSING}),
+    "checks": (aioice.Connection, "check_incoming", {PATH}),
+    "consent": (aioice.Connection, "query_consent", {PATH}),
+    "candidates": (aioice.Connection, "_add_remote_candidate", {PATH}),
+    "the transport": (aiortc.rtcicetransport, "Connection", {PATH}),
 }
+"""What is changed: where it stands, its name, and of what the user is warned then."""
+
+
+def otherwise(part: Callable[..., Any]) -> Callable[..., Any]:
+    """It does the same, but is another."""
+
+    def does(*given: Any, more: None = None, **named: Any) -> Any:
+        return part(*given, **named)
+
+    return does
 
 
 def call() -> dict[str, object]:
@@ -69,6 +75,19 @@ def call() -> dict[str, object]:
     return told
 
 
+def impaired() -> str:
+    """Why the network cannot be made worse."""
+    from qbcall.adapters.rtc import IceSettings, RtcMedia
+    from qbcall.core.impairment_text import parse_impairment
+    from qbcall.errors import InvalidArgument
+
+    try:
+        RtcMedia(lambda fact: None, IceSettings(impairment=parse_impairment("loss=5%")))
+    except InvalidArgument as error:
+        return str(error)
+    return ""
+
+
 class Warnings(logging.Handler):
     """Keeps what is logged."""
 
@@ -81,7 +100,8 @@ class Warnings(logging.Handler):
 
 
 if __name__ == "__main__":
-    setattr(RTCRtpSender, sys.argv[1], CHANGES[sys.argv[1]])
+    owner, name, _ = CHANGES[sys.argv[1]]
+    setattr(owner, name, otherwise(getattr(owner, name)))
     warnings = Warnings()
     logging.getLogger().addHandler(warnings)
-    sys.stdout.write(json.dumps(call() | {"logged": warnings.messages}))
+    sys.stdout.write(json.dumps(call() | {"logged": warnings.messages, "unimpaired": impaired()}))

@@ -115,6 +115,7 @@ def test_nothing_stands_in_the_way_of_a_network_that_stays_as_it_is() -> None:
             await a.offer(a)
             (lane,) = a.media._lanes.values()
             assert lane._connection is not None
+            assert isinstance(lane._connection._search, Search)
             (path, *_) = lane._connection._search.paths
             assert {type(protocol) for protocol in path._protocols} == {PathProtocol}
 

@@ -15,6 +15,7 @@ from qbcall.adapters import rtc_freshness, rtc_lasting
 from qbcall.adapters.rtc_freshness import Freshness
 from qbcall.adapters.rtc_lasting import LastingPath
 from qbcall.adapters.rtc_path import PathProtocol
+from qbcall.adapters.rtc_search import Search
 from qbcall.core.inputs import IceFailed, MediaFlowing
 from qbcall.core.model import MediaKind
 from tests.adapters.rtc_room import Endpoint, join, run
@@ -55,6 +56,7 @@ def path(endpoint: Endpoint) -> LastingPath:
     """The only one it has that is connected."""
     (lane,) = endpoint.media._lanes.values()
     assert lane._connection is not None
+    assert isinstance(lane._connection._search, Search)
     (found,) = (one for one in lane._connection._search.paths if one.heard_at is not None)
     assert isinstance(found, LastingPath)
     return found
