@@ -1,6 +1,7 @@
-"""How soon two peers find each other: over qbcall's transport and over aiortc's own, without any signalling.
+"""The network path: how soon two peers find each other, and what becomes of a call when the network has a fault.
 
-Both sides live in this process and send picture and sound; a signal takes no time. Stock and ours take turns.
+Where they find each other, both sides live in this process and send picture and sound; a signal takes no time. Stock
+aiortc and ours take turns. For the faults see `path_faults`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
 
 from benchmarks.bare import Bare
 from benchmarks.figures import Figure, milliseconds, ratio
+from benchmarks.path_faults import faults
 from qbcall.adapters.rtc import IceServer, IceSettings, RtcMedia
 from qbcall.core.effects import AcceptOffer, ApplyAnswer, CreateOffer
 from qbcall.core.inputs import AnswerReady, IceConnected, Input, MediaFact, OfferReady
@@ -151,4 +153,8 @@ async def _whole(connect: Callable[[], Awaitable[float]]) -> float:
 async def run(*, smoke: bool) -> list[Figure]:
     """All figures of this module."""
     times = 1 if smoke else 25
-    return [*await without_servers(times), *await with_a_dead_one(times, stock=not smoke)]
+    return [
+        *await without_servers(times),
+        *await with_a_dead_one(times, stock=not smoke),
+        *await faults(smoke=smoke),
+    ]

@@ -90,15 +90,16 @@ class Coturn:
 
 
 @asynccontextmanager
-async def coturn(*more: str, tls: bool = False) -> AsyncIterator[Coturn]:
+async def coturn(*more: str, tls: bool = False, host: str = HOST) -> AsyncIterator[Coturn]:
     """A server of its own, gone at the end; never root. `more` are lines of its configuration."""
     place = Path(tempfile.mkdtemp(prefix="qbcall-coturn-"))
     try:
-        server = Coturn(_free_port(), secrets.token_urlsafe(12), place, tls_port=_free_port() if tls else 0)
+        secret, tls_port = secrets.token_urlsafe(12), _free_port(host) if tls else 0
+        server = Coturn(_free_port(host), secret, place, host=host, tls_port=tls_port)
         if tls:
             _certify(place)
         lines = [TLS.format(tls_port=server.tls_port, place=place) if tls else "no-tls", *more]
-        values = {"host": HOST, "port": server.port, "secret": server.secret, "place": place}
+        values = {"host": host, "port": server.port, "secret": server.secret, "place": place}
         (place / "turn.conf").write_text(CONFIG.format(**values, more="\n".join(lines)), encoding="utf-8")
         process = await _start(place)
         try:
@@ -179,11 +180,11 @@ async def _answering(server: Coturn, process: Process) -> None:
     raise AssertionError(f"turnserver ended with code {process.returncode}: {server.log[-2000:]}")
 
 
-def _free_port() -> int:
+def _free_port(host: str) -> int:
     """A port that neither UDP nor TCP uses."""
     while True:
         port = secrets.choice(PORTS)
         with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp, contextlib.suppress(OSError):
-            tcp.bind((HOST, port))
-            udp.bind((HOST, port))
+            tcp.bind((host, port))
+            udp.bind((host, port))
             return port

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.adapters.wire_proxy import abandon
+from benchmarks.forward import forwarding
 
 PREFIX = "qbcall-"
 ME = os.getpid()
@@ -104,21 +104,7 @@ class Island:
 
     async def forward(self, port: int) -> int:
         """Let the island reach a TCP port of 127.0.0.1; the port at `V6_HERE` is given back."""
-        joined: set[asyncio.Task[None]] = set()
-
-        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            joined.add(asyncio.ensure_future(_join(reader, writer, port)))
-
-        async def close() -> None:
-            server.close()
-            for task in joined:
-                task.cancel()
-            await asyncio.gather(*joined, return_exceptions=True)
-
-        server = await asyncio.start_server(accept, V6_HERE, 0)
-        self._stack.push_async_callback(close)
-        found: int = server.sockets[0].getsockname()[1]
-        return found
+        return await self._stack.enter_async_context(forwarding(V6_HERE, port))
 
     async def _neighbours(self, here: str, there: str) -> None:
         await ip("neigh", "replace", V4_THERE, "lladdr", there, "dev", HERE, "nud", "permanent")
@@ -133,30 +119,3 @@ def _abandoned() -> list[str]:
     """Networks of runs that were killed; a pair of cards ends with the network of one of them."""
     names = [path.name for path in Path("/run/netns").glob(f"{PREFIX}*")]
     return [name for name in names if not Path("/proc", name.removeprefix(PREFIX)).exists()]
-
-
-async def _join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
-    """Pass everything on, both ways, until one end closes; cancelled: at once, with what was not yet sent."""
-    ends = [writer]
-    try:
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
-        ends.append(far_writer)
-        ways = [asyncio.ensure_future(_pass(*way)) for way in ((reader, far_writer), (far_reader, writer))]
-        try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
-        for end in ends:
-            end.close()
-        await asyncio.gather(*(end.wait_closed() for end in ends), return_exceptions=True)
-    finally:
-        for end in ends:
-            await abandon(end)
-
-
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65536):
-        writer.write(data)
-        await writer.drain()
