@@ -250,6 +250,22 @@ async def killed(times: int) -> list[Figure]:
     return [milliseconds("peer process killed: DISCONNECTED is told", found)]
 
 
+async def restarted(times: int) -> list[Figure]:
+    """First sound and picture at both, after the process of one was killed and the next one is logged in."""
+    found: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    async with meeting() as pair:
+        for _ in range(times):
+            pair.people[0].process.kill()
+            await pair.people[0].end()
+            await pair.people[1].first("PeerReconnecting p0", monotonic() - 1)
+            await pair.enter(0)
+            there = await pair.people[0].first("ready")
+            for kind in KINDS:
+                found[kind].append(await pair.back(there, kind))
+            await pair.healthy()
+    return [milliseconds(f"peer killed and started again: first {kind} after login", found[kind]) for kind in KINDS]
+
+
 async def forever(times: int) -> list[Figure]:
     """A blackout without end: from the loss that is told to the failure, with a disconnect interval of 10 s."""
     found = []
@@ -273,4 +289,5 @@ async def faults(*, smoke: bool) -> list[Figure]:
     for seconds, times in ((2.0, 6), (5.0, 4), (10.0, 3), (20.0, 2)):
         figures += await blackouts(seconds, times)
     figures += await among_four(3)
+    figures += await restarted(6)
     return [*figures, *await moves(8, down=0.0), *await moves(6, down=3.0), *await forever(2)]

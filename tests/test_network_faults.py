@@ -109,6 +109,19 @@ def test_process_that_is_killed_is_told() -> None:
     run(scenario)
 
 
+def test_process_that_is_killed_and_started_again_is_taken_back_into_the_call() -> None:
+    """VR-023: nobody has to call again."""
+
+    async def scenario(call: Meeting) -> None:
+        call.people[0].process.kill()
+        await call.people[0].end()
+        await call.enter(0)
+        await call.people[1].first("PeerReconnected p0")
+        await all_receive(call)
+
+    run(scenario)
+
+
 def test_pair_that_is_cut_from_each_other_disturbs_no_other_pair_of_four() -> None:
     """QB-085: only the pair concerned is told, and only it waits."""
 

@@ -111,6 +111,8 @@ class CallIncomingLine(CallLine):
     callees: tuple[str, ...]
     media: CallMedia
     info: dict[str, str]
+    again: bool
+    """This user was in the call before this program began anew."""
 
 
 class CallStateLine(CallLine):

@@ -41,6 +41,7 @@ from qbcall.core.signals import (
     Decline,
     End,
     Invite,
+    RestartOffer,
     Update,
 )
 
@@ -86,6 +87,21 @@ def media_failed(peer: Peer, what: object) -> bool:
     return peer.end_reason is EndReason.MEDIA_FAILED
 
 
+def rejoins(peer: Peer, what: object) -> bool:
+    """This user is taken back into the call."""
+    return peer.room.rejoins
+
+
+def rejoined(peer: Peer, what: object) -> bool:
+    """This user is taken back into the call, and accepted that."""
+    return peer.room.rejoins and peer.room.joined
+
+
+def rejoins_there(peer: Peer, what: object) -> bool:
+    """This user is taken back into the call by the device that offered before."""
+    return rejoins(peer, what) and takes_part(peer, what)
+
+
 def takes_part(peer: Peer, what: object) -> bool:
     """Until one device of the user is known to take part, each may speak for them."""
     return peer.device is None or peer.device == peer.speaker
@@ -115,6 +131,9 @@ CONNECTION = table(
     on(P.NEW, StartCall, P.PENDING, Peer.offer),
     on(P.NEW, Ring, P.PENDING),
     on(P.NEW, Invite, P.PENDING, Peer.keep_offer),
+    on(P.PENDING, RestartOffer, P.CONNECTING, Peer.answer_restart, when=rejoined),
+    on(P.PENDING, RestartOffer, stay, Peer.keep_restart, when=rejoins),
+    on(SETTING_UP, RestartOffer, stay, Peer.answer_restart, when=rejoins_there),
     on(P.PENDING, AcceptCall, P.CONNECTING, Peer.answer, when=has_offer),
     on(P.PENDING, AcceptCall, stay, Peer.offer, when=leads),
     on(P.PENDING, AcceptCall, stay, Peer.wait),

@@ -33,7 +33,7 @@ from qbcall.core.mailbox import Mailbox
 from qbcall.core.model import CallHead, CallId, CallState, DeclineReason, Device, Leads, User
 from qbcall.core.policy import Policy
 from qbcall.core.session import Session
-from qbcall.core.signals import Accept, Decline, Invite, Message, Signal
+from qbcall.core.signals import Accept, Decline, Invite, Message, NotKnown, Probe, RestartOffer, Signal
 from qbcall.errors import InvalidArgument, InvalidState, LinkDown, SignalFailed
 
 REMEMBERED_CALLS = 512
@@ -253,6 +253,8 @@ class Engine:
             self._repeat_last_words(what.sender, signal)
         elif isinstance(signal, Invite):
             self._invited(what.sender, what.device, signal)
+        elif isinstance(signal, (Probe, RestartOffer)) and self._may_rejoin(what.sender, signal.head):
+            self._rejoin(what.sender, what.device, signal)
         else:
             self._drop(f"{type(signal).__name__} for an unknown call", what.sender)
 
@@ -275,6 +277,20 @@ class Engine:
             self._refuse(sender, head, reason)
         else:
             self._open(head).ring(sender, device, invite, self._now)
+
+    def _may_rejoin(self, sender: User, head: CallHead | None) -> bool:
+        """A call that this user does not know, but is in: this program, or its machine, began anew."""
+        if head is None or not self.policy.rejoin or self.me not in head.members or self._refusal(head) is not None:
+            return False
+        return all(rule(self, sender, head) for rule, _ in INVITATIONS[1:])
+
+    def _rejoin(self, sender: User, device: Device, signal: Probe | RestartOffer) -> None:
+        """Whoever lost this user is told why, and offers at once; that rings."""
+        assert signal.head is not None, "guarded by _may_rejoin"
+        if isinstance(signal, Probe):
+            self.link.transmit(Transmit(to=sender, head=signal.head, signal=NotKnown(call=signal.call)))
+        else:
+            self._open(signal.head, rejoins=sender).ring_again(sender, device, signal, self._now)
 
     def _refusal(self, head: CallHead) -> DeclineReason | None:
         if len(head.members) > self.policy.max_participants:
@@ -312,7 +328,7 @@ class Engine:
 
     # -- details -----------------------------------------------------------------------------------------------------
 
-    def _open(self, head: CallHead) -> Session:
+    def _open(self, head: CallHead, *, rejoins: User | None = None) -> Session:
         session = Session(
             self.me,
             head,
@@ -321,6 +337,7 @@ class Engine:
             leads=self._leads,
             out=self._put,
             line=self.link,
+            rejoins=rejoins,
         )
         self.sessions[head.call] = session
         return session

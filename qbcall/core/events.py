@@ -88,6 +88,8 @@ class IncomingCall(CallEvent):
     media: CallMedia
     info: Info
     """What the caller says with it."""
+    again: bool = False
+    """This user was in the call before this program began anew; others wait for them in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

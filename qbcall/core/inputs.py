@@ -283,6 +283,11 @@ class DisconnectDue(Timer):
     """The disconnect interval is over."""
 
 
+class ProbeDue(Timer):
+    """A lost user is asked whether their client still knows the call."""
+
+
+@dataclass(frozen=True, slots=True)
 class RestartDue(Timer):
     """A lost connection did not come back, or its last restart did not work: make it anew."""
 

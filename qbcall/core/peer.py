@@ -67,6 +67,8 @@ from qbcall.core.signals import (
     Decline,
     End,
     Invite,
+    RestartAnswer,
+    RestartOffer,
     Signal,
     Update,
 )
@@ -111,7 +113,9 @@ class Peer:
         self._present: Epoch | None = None
         self._offer: Description | None = None
         self._invite: Invite | None = None
-        self._accept: Accept | None = None
+        self._restart_id = ""
+        """Of the offer, if the user takes us back into the call with it."""
+        self._accept: Accept | RestartAnswer | None = None
         self._agreed = False
         self._candidates: list[Candidate] = []
         self._ours = Trickle()
@@ -245,6 +249,18 @@ class Peer:
         self.pin()
         self._meet(what)
 
+    def keep_restart(self, what: RestartOffer) -> None:
+        """The newest offer counts; who sends it knows this side as one that acknowledges."""
+        self._offer, self._restart_id = what.offer, what.offer_id
+        self.receipts = True
+        self.pin()
+
+    def answer_restart(self, what: RestartOffer) -> None:
+        """This user is back in the call already, or its answer to an older offer came to nothing."""
+        self.keep_restart(what)
+        self._accept = None
+        self.answer(AcceptCall(call=what.call))
+
     def answer(self, what: AcceptCall) -> None:
         """Answer the offer that is here."""
         assert self._offer is not None, "guarded by has_offer"
@@ -302,8 +318,10 @@ class Peer:
     def send_accept(self, what: AnswerReady) -> None:
         """The answer is ready; it is kept, for it may get lost."""
         self._agreed = True
-        self._accept = Accept(
-            call=self._call, answer=what.answer, info=self.room.info, data=self.room.data, receipts=True
+        self._accept = (
+            RestartAnswer(call=self._call, offer_id=self._restart_id, answer=what.answer)
+            if self._restart_id
+            else Accept(call=self._call, answer=what.answer, info=self.room.info, data=self.room.data, receipts=True)
         )
         self.room.transmit(self.user, self._accept)
         self.trickle_later(self.connection)

@@ -75,6 +75,8 @@ class Policy:
     """Whether incoming calls ring at all."""
     reject_when_busy: bool = False
     """Reject an incoming call without ringing while another call is live (QuickBlox JS: autoReject)."""
+    rejoin: bool = True
+    """After a restart of this program, ring again for calls that this user was in and that go on."""
     answer_glare: bool = True
     """When two users call each other at once, make one call of the two; otherwise both ring."""
     allow: tuple[str, ...] = ("any",)

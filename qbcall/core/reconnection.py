@@ -27,6 +27,7 @@ from qbcall.core.inputs import (
     MediaBroke,
     MediaFlowing,
     OfferReady,
+    ProbeDue,
     RestartDue,
     StallDue,
     Timer,
@@ -35,7 +36,10 @@ from qbcall.core.machine import Region, ignored, on, stay, table
 from qbcall.core.model import CallId, PeerState
 from qbcall.core.peer import Peer
 from qbcall.core.room import GaveUp, Restored
-from qbcall.core.signals import RestartAnswer, RestartOffer
+from qbcall.core.signals import NotKnown, Probe, RestartAnswer, RestartOffer
+
+PROBE_INTERVAL = 0.5
+"""Seconds between two questions to a lost user whether their client still knows the call."""
 
 
 class Recovery(enum.Enum):
@@ -62,6 +66,9 @@ class Reconnection:
         """Of the offer that the present attempt began with, ours or theirs."""
         self.awaits_answer = False
         """The offer is ours, and was not answered."""
+        self._sent: RestartOffer | None = None
+        self._anew = False
+        """The user's client has forgotten the call."""
         self._lost_at = 0.0
 
     def deadline(self, timer: type[Timer]) -> float | None:
@@ -70,6 +77,7 @@ class Reconnection:
         return {
             DisconnectDue: now + policy.disconnect_timeout,
             RestartDue: now + policy.restart_interval,
+            ProbeDue: now + PROBE_INTERVAL if self.peer.receipts else None,
         }.get(timer)
 
     def changed(self, old: Recovery, new: Recovery) -> None:
@@ -78,6 +86,7 @@ class Reconnection:
     def begin(self, what: StallDue | RestartOffer) -> None:
         """The connection is lost."""
         self._lost_at = self.peer.room.now
+        self._anew = False
         self.attempts = 0
         self.peer.emit(ev.PeerReconnecting(call=self._call, peer=self.peer.user))
 
@@ -102,8 +111,9 @@ class Reconnection:
         self.peer.emit(ev.PeerReconnectFailed(call=self._call, peer=self.peer.user))
         self.peer.later(GaveUp())
 
-    def offer(self, what: RestartDue | RestartOffer) -> None:
+    def offer(self, what: RestartDue | RestartOffer | NotKnown) -> None:
         """Make the connection anew, from this side."""
+        self._sent = None
         self._restart()
         # A UUID as of QuickBlox's SDK, but made of names: the core has no randomness of its own.
         self.offer_id = str(uuid5(NAMESPACE_OID, f"{self._call} {self.peer.user} {self.peer.epoch}"))
@@ -132,9 +142,29 @@ class Reconnection:
         self.begin(what)
         self.answer(what)
 
+    def probe(self, what: ProbeDue) -> None:
+        """The user's client may have begun anew: it is to say so. Only qbcalls understand."""
+        self.peer.reconnection.arm(ProbeDue, self.peer.room.now + PROBE_INTERVAL)
+        if is_lost(self, what):
+            self.peer.say(Probe(call=self._call))
+
+    def take_back(self, what: NotKnown) -> None:
+        """The user's client began anew: there is nothing to wait for."""
+        self._anew = True
+        self.offer(what)
+
+    def take_back_again(self, what: NotKnown) -> None:
+        """It did not get the offer: it was not there yet, or another client of the user answered."""
+        self._anew = True
+        if not self.awaits_answer:
+            self.offer(what)
+        elif self._sent is not None:
+            self.peer.say(self._sent)
+
     def send_offer(self, what: OfferReady) -> None:
         """The fresh offer is ready."""
-        self.peer.say(RestartOffer(call=self._call, offer_id=self.offer_id, offer=what.offer))
+        self._sent = RestartOffer(call=self._call, offer_id=self.offer_id, offer=what.offer)
+        self.peer.say(self._sent)
 
     def send_answer(self, what: AnswerReady) -> None:
         """The answer to the fresh offer is ready."""
@@ -152,6 +182,9 @@ class Reconnection:
     def apply(self, what: RestartAnswer) -> None:
         """The fresh offer is answered: from now on the path has a whole interval to come up."""
         self.awaits_answer = False
+        if self._anew:
+            self.peer.room.began_anew(self.peer.user)
+        self._anew = False
         self.peer.pin()
         self.peer.reconnection.arm(RestartDue, self.peer.room.now + self.peer.room.policy.restart_interval)
         self.peer.room.out(
@@ -213,11 +246,14 @@ RECONNECTION = table(
     on(R.STABLE, RestartOffer, R.RESTARTING, Reconnection.follow, when=was_up),
     on(R.GRACE, MediaFlowing, R.STABLE, Reconnection.succeed, when=is_connected),
     on(R.GRACE, RestartDue, R.RESTARTING, Reconnection.offer),
+    on(R.GRACE, NotKnown, R.RESTARTING, Reconnection.take_back),
+    on((R.GRACE, R.RESTARTING), ProbeDue, stay, Reconnection.probe),
     on(R.GRACE, RestartOffer, R.RESTARTING, Reconnection.offer, when=leads),
     on(R.GRACE, RestartOffer, R.RESTARTING, Reconnection.answer),
     on(R.RESTARTING, OfferReady, stay, Reconnection.send_offer),
     on(R.RESTARTING, AnswerReady, stay, Reconnection.send_answer),
     on(R.RESTARTING, RestartAnswer, stay, Reconnection.apply, when=is_current),
+    on(R.RESTARTING, NotKnown, stay, Reconnection.take_back_again, when=is_lost),
     on(R.RESTARTING, RestartOffer, stay, when=leads),  # the own one is on its way, or made anew by the timer
     on(R.RESTARTING, RestartOffer, stay, Reconnection.answer),
     on(R.RESTARTING, CandidatesFound, stay, Reconnection.find_candidates, when=is_fresh),
@@ -233,7 +269,12 @@ RECONNECTION = table(
     ignored(R.STABLE, RestartOffer, because="nothing was up, or it is of another device of the user"),
     ignored(R.RESTARTING, IceChecking, IceFailed, MediaBroke, because="the timer makes the next attempt"),
     ignored(R.RESTARTING, MediaFlowing, because="the other side may hear nothing: it asked for a fresh connection"),
-    timers={R.GRACE: (DisconnectDue, RestartDue), R.RESTARTING: (DisconnectDue, RestartDue, CandidatesDue)},
+    ignored((R.STABLE, R.RESTARTING), NotKnown, because="another client of the user came online; theirs is there"),
+    ignored((R.STABLE, R.GRACE, R.RESTARTING), Probe, because="the call is known here"),
+    timers={
+        R.GRACE: (DisconnectDue, RestartDue, ProbeDue),
+        R.RESTARTING: (DisconnectDue, RestartDue, ProbeDue, CandidatesDue),
+    },
 )
 
 

@@ -82,6 +82,8 @@ class Room(Protocol):
     """Seconds by which the present timer fell due too late."""
     incoming: bool
     """Somebody else started the call."""
+    rejoins: bool
+    """This user was in the call before, but forgot it."""
     joined: bool
     """This user takes part: called, or accepted."""
     info: Info
@@ -98,6 +100,9 @@ class Room(Protocol):
 
     def leads(self, user: User) -> bool:
         """Whether this side offers to that user, if both were called."""
+
+    def began_anew(self, user: User) -> None:
+        """The client of this user has forgotten the call, and is in it again."""
 
     def restarts(self, user: User) -> bool:
         """Whether this side's offers count when the connection to that user is made anew."""

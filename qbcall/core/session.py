@@ -25,7 +25,18 @@ from qbcall.core.peer import Peer
 from qbcall.core.policy import Policy
 from qbcall.core.reconnection import Reconnection
 from qbcall.core.room import Abandon, Line, Merge, Ring, Settle
-from qbcall.core.signals import Accept, Decline, End, Invite, Message, Receipt, ReceptionReport, Signal
+from qbcall.core.signals import (
+    Accept,
+    Decline,
+    End,
+    Invite,
+    Message,
+    Receipt,
+    ReceptionReport,
+    RestartAnswer,
+    RestartOffer,
+    Signal,
+)
 from qbcall.errors import InvalidState
 
 Command = StartCall | AcceptCall | RejectCall | HangUp | SendUpdate
@@ -44,14 +55,19 @@ class Session:
         leads: Leads,
         out: Callable[[Effect], None],
         line: Line,
+        rejoins: User | None = None,
     ) -> None:
+        """`rejoins` is who takes this user back into a call that was forgotten here."""
         self.me = me
         self.head = head
         self.policy = policy
         self.now = now
         self.late = 0.0
         self.out = out
-        self.incoming = head.caller != me
+        self.rejoins = rejoins is not None
+        self.host = rejoins or head.caller
+        """Whose word this user answers, if the call came in."""
+        self.incoming = self.host != me
         self.joined = not self.incoming
         self.info: Info = {}
         self.reason: EndReason | None = None
@@ -99,10 +115,19 @@ class Session:
                 peer.feed(Ring())
         self.settle()
 
+    def ring_again(self, sender: User, device: Device, offer: RestartOffer, now: float) -> None:
+        """This user was in the call, and is taken back by one who lost them."""
+        self.now = now
+        self.region.feed(offer)
+        for peer in self.peers.values():
+            peer.feed(Ring())
+        self.peers[sender].hear(device, offer)
+        self.settle()
+
     def hear(self, sender: User, device: Device, signal: Signal, now: float) -> None:
         """A signal of this call arrived."""
         self.now = now
-        if sender == self.me and isinstance(signal, (Accept, Decline)):
+        if sender == self.me and isinstance(signal, (Accept, Decline, RestartAnswer)):
             self.region.feed(signal)
             self.settle()
             return
@@ -192,7 +217,8 @@ class Session:
     def transmit(self, to: User, signal: Signal) -> None:
         """See `Room`. What this user says to the caller, their other devices hear too: there it rings no more."""
         self._line.transmit(Transmit(to=to, head=self.head, signal=signal))
-        if to == self.head.caller and isinstance(signal, (Accept, Decline)):
+        answers = (RestartAnswer,) if self.rejoins else (Accept, Decline)
+        if to == self.host and isinstance(signal, answers):
             self._line.transmit(Transmit(to=self.me, head=self.head, signal=signal))
 
     # -- the room of the mailbox -------------------------------------------------------------------------------------
@@ -216,7 +242,14 @@ class Session:
 
     def leads(self, user: User) -> bool:
         """See `Room`. The caller offers to everybody, also where the own invitation of a callee came first."""
-        return user != self.head.caller and self._leads(self.me, user)
+        return not self.rejoins and user != self.head.caller and self._leads(self.me, user)
+
+    def began_anew(self, user: User) -> None:
+        """See `Room`. What was on its way to their client is lost, and it counts from one again."""
+        self.mail.left(user)
+        self.mail.acknowledges(user)
+        self.matrix.left(user)
+        self.matrix.repeat()
 
     def restarts(self, user: User) -> bool:
         """See `Room`. Who called does not matter any more."""
@@ -259,6 +292,17 @@ class Session:
             )
         )
 
+    def announce_again(self, what: RestartOffer) -> None:
+        """Ring: whoever offers waits for this user."""
+        head = self.head
+        self.out(
+            Emit(
+                ev.IncomingCall(
+                    call=head.call, caller=self.host, callees=head.callees, media=head.media, info={}, again=True
+                )
+            )
+        )
+
     def join(self, what: AcceptCall) -> None:
         """Answer every offer that is here, offer to those whom this side leads, wait for the rest.
 
@@ -287,7 +331,7 @@ class Session:
         self.last_words = None
         self._tell(Abandon(self.reason))
 
-    def taken_elsewhere(self, what: Accept | Decline) -> None:
+    def taken_elsewhere(self, what: Accept | Decline | RestartAnswer) -> None:
         """Another device of this user accepted or rejected; it tells everybody what there is to tell."""
         self.reason = EndReason.ELSEWHERE
         self.last_words = None
@@ -309,7 +353,9 @@ class Session:
                 peer.feed(what)
 
     def _mail(self, sender: User, signal: Message | Receipt) -> None:
-        if self.peers[sender].over:
+        if self.rejoins and not self.peers[sender].agreed:
+            self.out(Drop(why=f"{type(signal).__name__} that was meant for the client of before", sender=sender))
+        elif self.peers[sender].over:
             self.out(Drop(why=f"{type(signal).__name__} of a user who left", sender=sender))
         elif isinstance(signal, Message):
             self.mail.hear(sender, signal)
@@ -369,7 +415,7 @@ def ringing(session: Session, what: object) -> bool:
 
 def caller_gone(session: Session, what: object) -> bool:
     """The call rings, and whoever made it is gone."""
-    return ringing(session, what) and session.peers[session.head.caller].over
+    return ringing(session, what) and session.peers[session.host].over
 
 
 def all_gone(session: Session, what: object) -> bool:
@@ -396,12 +442,14 @@ SESSION = table(
     "SESSION",
     on(S.NEW, StartCall, S.PENDING, Session.start),
     on(S.NEW, Invite, S.PENDING, Session.announce),
+    on(S.NEW, RestartOffer, S.PENDING, Session.announce_again),
     on(S.PENDING, AcceptCall, S.CONNECTING, Session.join, when=ringing),
     on(S.PENDING, RejectCall, S.CLOSED, Session.decline, when=ringing),
     on(S.PENDING, HangUp, S.CLOSED, Session.decline, when=ringing),
     on(S.PENDING, AnswerDue, S.CLOSED, Session.miss),
     on(S.PENDING, Accept, S.CLOSED, Session.taken_elsewhere, when=ringing),
     on(S.PENDING, Decline, S.CLOSED, Session.taken_elsewhere, when=ringing),
+    on(S.PENDING, RestartAnswer, S.CLOSED, Session.taken_elsewhere, when=ringing),
     on(S.PENDING, Settle, S.CLOSED, Session.cancelled, when=caller_gone),
     on(OPEN, Settle, S.CLOSED, Session.finish, when=all_gone),
     on((S.PENDING, S.CONNECTING), Settle, S.CONNECTED, when=somebody_connected),

@@ -93,6 +93,8 @@ class RestartOffer:
     call: CallId
     offer_id: str
     offer: Description
+    head: CallHead | None = None
+    """Of what is heard, if it tells all about the call: for a client that began anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +104,22 @@ class RestartAnswer:
     call: CallId
     offer_id: str
     answer: Description
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """Does the addressee know this call? Asked of a user who is lost: their client may have begun anew."""
+
+    call: CallId
+    head: CallHead | None = None
+    """Of what is heard, if it tells all about the call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotKnown:
+    """The sender's client does not know the call, and wants to be in it again."""
+
+    call: CallId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,4 +177,6 @@ Signal = (
     | Update
     | RestartOffer
     | RestartAnswer
+    | Probe
+    | NotKnown
 )

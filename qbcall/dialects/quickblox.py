@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from xml.etree.ElementTree import Element
 
 from qbcall.core.model import CallHead, CallId, CallMedia, Candidate, DeclineReason, Description, User
@@ -19,6 +21,8 @@ from qbcall.core.signals import (
     End,
     Invite,
     Message,
+    NotKnown,
+    Probe,
     Receipt,
     ReceptionReport,
     RestartAnswer,
@@ -65,6 +69,8 @@ SIGNAL_TYPES: dict[type[Signal], str] = {
     Message: "update",
     Receipt: "update",
     ReceptionReport: "update",
+    Probe: "update",
+    NotKnown: "update",
 }
 CALL_TYPES = {CallMedia.VIDEO: "1", CallMedia.AUDIO: "2"}
 _MEDIA = {number: media for media, number in CALL_TYPES.items()}
@@ -144,7 +150,12 @@ class QuickBlox:
         if read is None:
             return None
         signal = read(CallId(_id_field(params, "sessionID")), params)
-        return read_update(signal, message.get("id", "")) if isinstance(signal, Update) else signal
+        if isinstance(signal, Update):
+            signal = read_update(signal, message.get("id", ""))
+        if isinstance(signal, (RestartOffer, Probe)):
+            with suppress(Malformed):  # QuickBlox's SDKs need not say everything again
+                return replace(signal, head=self._head(signal.call, params))
+        return signal
 
     def _invite(self, call: CallId, params: Fields) -> Invite:
         return Invite(

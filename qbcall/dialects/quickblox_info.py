@@ -6,10 +6,22 @@ import json
 from xml.etree.ElementTree import Element
 
 from qbcall.core.model import DeclineReason, Info
-from qbcall.core.signals import Accept, Decline, End, Invite, Message, Receipt, ReceptionReport, Signal, Update
-from qbcall.dialects.quickblox_message import message_info, receipt_info
+from qbcall.core.signals import (
+    Accept,
+    Decline,
+    End,
+    Invite,
+    Message,
+    NotKnown,
+    Probe,
+    Receipt,
+    ReceptionReport,
+    Signal,
+    Update,
+)
+from qbcall.dialects.quickblox_message import KNOWN, message_info, receipt_info
 from qbcall.dialects.quickblox_reception import reception_info
-from qbcall.dialects.xml import Fields, add, check_info, local_name, utf8_size
+from qbcall.dialects.xml import KNOWN_KEY, Fields, add, check_info, local_name, utf8_size
 from qbcall.errors import Malformed
 
 MAX_INFO_KEYS = 64
@@ -74,6 +86,8 @@ def write_info(params: Element, signal: Signal) -> None:
             info = receipt_info(signal)
         case ReceptionReport():
             info = reception_info(signal)
+        case Probe() | NotKnown():
+            info = {KNOWN_KEY: KNOWN[type(signal)]}
         case _:
             return
     if not info:

@@ -12,6 +12,7 @@ A JavaScript application gets them in `onUpdateCallListener`, and sends them wit
 | `sigSeq` | the number; of clients that count |
 | `sigReceipt` | `1`: the sender waits for `sigAck`, which otherwise may come later for several messages |
 | `sigAck` | all messages up to this number arrived |
+| `sigKnown` | `?`: does the reader's client know the call? `no`: the sender's does not, and wants to be in it again |
 | `sigAgain` | with `sigAck`, `1`: what comes after it may be lost, and should be sent again |
 
 `sigEncoding` is there only where the data has a carriage return in it: servers write a stanza anew without escaping
@@ -24,12 +25,14 @@ import json
 import re
 
 from qbcall.core.model import Info
-from qbcall.core.signals import Message, Receipt, ReceptionReport, Update
+from qbcall.core.signals import Message, NotKnown, Probe, Receipt, ReceptionReport, Update
 from qbcall.dialects.message_text import check_message
 from qbcall.dialects.quickblox_reception import read_reception
-from qbcall.dialects.xml import MESSAGE_KEYS, RECEIPT_KEY, RECEPTION_KEY
+from qbcall.dialects.xml import KNOWN_KEY, MESSAGE_KEYS, RECEIPT_KEY, RECEPTION_KEY
 from qbcall.errors import InvalidArgument, Malformed
 
+KNOWN: dict[type[Probe | NotKnown], str] = {Probe: "?", NotKnown: "no"}
+"""Values of `sigKnown`."""
 MAX_SEQ = 2**53
 """What JavaScript counts exactly."""
 MAX_MESSAGE_ID = 256
@@ -59,8 +62,8 @@ def receipt_info(signal: Receipt) -> dict[str, str]:
     return {RECEIPT_KEY: str(signal.seq)} | ({"sigAgain": "1"} if signal.again else {})
 
 
-def read_update(update: Update, stanza_id: str) -> Update | Message | Receipt | ReceptionReport:
-    """The message, receipt or report that an update is, or else the update itself.
+def read_update(update: Update, stanza_id: str) -> Update | Message | Receipt | ReceptionReport | Probe | NotKnown:
+    """What an update is by one of its keys, or else the update itself.
 
     Raises:
         Malformed: it is one, but breaks its rules; names the key.
@@ -71,6 +74,8 @@ def read_update(update: Update, stanza_id: str) -> Update | Message | Receipt | 
         return Receipt(call=update.call, seq=seq, again=info.get("sigAgain") == "1")
     if RECEPTION_KEY in info:
         return read_reception(update, info)
+    if KNOWN_KEY in info:
+        return _read_known(update, info[KNOWN_KEY])
     if not any(key in info for key in MESSAGE_KEYS):
         return update
     type, data = info.get("sigType", ""), _data(info)
@@ -86,6 +91,13 @@ def read_update(update: Update, stanza_id: str) -> Update | Message | Receipt | 
     return Message(
         call=update.call, type=type, data=data, id=_id(info, stanza_id), seq=number, ack=info.get("sigReceipt") == "1"
     )
+
+
+def _read_known(update: Update, value: str) -> Probe | NotKnown:
+    for kind, written in KNOWN.items():
+        if written == value:
+            return kind(call=update.call)
+    raise Malformed(f"{KNOWN_KEY}: ? or no, not {value[:40]!r}")
 
 
 def _data(info: Info) -> str:

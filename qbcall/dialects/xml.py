@@ -23,7 +23,9 @@ RECEIPT_KEY = "sigAck"
 """Key that makes a receipt out of an update."""
 RECEPTION_KEY = "sigReception"
 """Key that makes a report of what is received out of an update."""
-RESERVED = dict.fromkeys((*MESSAGE_KEYS, RECEIPT_KEY, RECEPTION_KEY), "such an update for a signal") | {
+KNOWN_KEY = "sigKnown"
+"""Key that makes a question whether a call is known, or the answer no, out of an update."""
+RESERVED = dict.fromkeys((*MESSAGE_KEYS, RECEIPT_KEY, RECEPTION_KEY, KNOWN_KEY), "such an update for a signal") | {
     "delay": "such a message for a late one"
 }
 """Keys that no info may have, and what receivers would take it for."""

@@ -48,7 +48,14 @@ EVENTS: tuple[tuple[ev.Event, str, Line], ...] = (
             call=CALL, caller=BOB, callees=(User("ann@localhost"),), media=CallMedia.AUDIO, info={"a": "b"}
         ),
         "call.incoming",
-        {"call": "c1", "caller": BOB, "callees": ["ann@localhost"], "media": "audio", "info": {"a": "b"}},
+        {
+            "call": "c1",
+            "caller": BOB,
+            "callees": ["ann@localhost"],
+            "media": "audio",
+            "info": {"a": "b"},
+            "again": False,
+        },
     ),
     (
         ev.CallStateChanged(call=CALL, old=CallState.NEW, new=CallState.PENDING),

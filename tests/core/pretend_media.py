@@ -151,6 +151,10 @@ class PretendMedia:
             case _:
                 raise AssertionError(effect)
 
+    def end(self, device: Device) -> None:
+        """The process of a device ends, and its connections with it."""
+        self.open = {name: one for name, one in self.open.items() if one.device != device}
+
     def _make(self, made: Connection, offer: Description | None) -> None:
         self.open[made.name] = made
         if made.user in self.broken:

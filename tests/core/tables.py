@@ -20,6 +20,8 @@ from qbcall.core.signals import (
     Decline,
     Invite,
     Message,
+    NotKnown,
+    Probe,
     Receipt,
     ReceptionReport,
     RestartAnswer,
@@ -41,11 +43,11 @@ WISHES: tuple[type[object], ...] = (
 )
 INPUTS: dict[str, tuple[type[object], ...]] = {
     "LINK": (what.GoOnline, what.GoOffline, what.LinkUp, what.LinkBroke),
-    "SESSION": (*WISHES, Invite, Accept, Decline, Settle),
+    "SESSION": (*WISHES, Invite, Accept, Decline, RestartOffer, RestartAnswer, Settle),
     "CONNECTION": (*WISHES, Ring, Merge, Abandon, GaveUp, Restored, Settle, *FACTS, *CALL_SIGNALS),
     "MAIL": (Busy, Quiet),
     "MATRIX": (Changed,),
-    "RECONNECTION": (what.StallDue, RestartOffer, RestartAnswer, Restored, *FACTS),
+    "RECONNECTION": (what.StallDue, RestartOffer, RestartAnswer, Probe, NotKnown, Restored, *FACTS),
 }
 """What each table may be fed, timers aside: a timer runs only in the states that list it."""
 
@@ -82,8 +84,13 @@ UNEXPECTED: tuple[tuple[str, str, str, str], ...] = (
         "StartCall AcceptCall RejectCall HangUp SendUpdate",
         "the engine answers for calls that ended",
     ),
-    ("SESSION", "PENDING CONNECTING CONNECTED CLOSED", "Invite", "a known call: its peer hears it"),
-    ("SESSION", "NEW CONNECTING CONNECTED CLOSED", "Accept Decline", "of an own device; it does not ring here"),
+    ("SESSION", "PENDING CONNECTING CONNECTED CLOSED", "Invite RestartOffer", "a known call: its peer hears it"),
+    (
+        "SESSION",
+        "NEW CONNECTING CONNECTED CLOSED",
+        "Accept Decline RestartAnswer",
+        "of an own device; it does not ring here",
+    ),
     ("SESSION", "NEW CLOSED", "Settle", "nothing follows"),
     ("CONNECTION", "NEW", "AcceptCall RejectCall SendUpdate", "the call refuses it before"),
     (
@@ -93,7 +100,8 @@ UNEXPECTED: tuple[tuple[str, str, str, str], ...] = (
         "the call refuses it before; an update needs a peer that is up",
     ),
     ("CONNECTION", UP, "StartCall AcceptCall RejectCall", "of a call with others in other states"),
-    ("CONNECTION", f"NEW PENDING {UP}", "RestartOffer RestartAnswer", "heard by RECONNECTION"),
+    ("CONNECTION", f"NEW PENDING {UP}", "RestartAnswer Probe NotKnown", "heard by RECONNECTION"),
+    ("CONNECTION", "NEW CONNECTED DISCONNECTED FAILED", "RestartOffer", "heard by RECONNECTION"),
     ("CONNECTION", "NEW PENDING CONNECTING CHECKING", "Restored", "only what was up is made anew"),
     ("CONNECTION", "NEW", "Merge Abandon GaveUp Settle", "fed by the call in other states only"),
     ("CONNECTION", "PENDING", "Ring GaveUp Settle", "fed by the call in other states only"),

@@ -42,9 +42,11 @@ def show(event: ev.Event) -> str:
         parts.append(event.peer)
     for field in fields(event):
         value = getattr(event, field.name)
-        if field.name in {"call", "peer", "detail", "new", "report"} or value in ((), {}, ""):
+        if field.name in {"call", "peer", "detail", "new", "report"} or value in ((), {}, "") or value is False:
             continue
         match value:
+            case True:
+                parts.append(field.name)
             case enum.Enum() if field.name == "old":
                 parts.append(f"{value.name}>{getattr(event, 'new').name}")  # noqa: B009 - only some events have it
             case enum.Enum():

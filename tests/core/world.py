@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from typing import Any
@@ -36,7 +36,7 @@ from qbcall.core.inputs import (
 )
 from qbcall.core.model import CallHead, CallId, CallMedia, DeclineReason, Description, Device, User
 from qbcall.core.policy import Policy
-from qbcall.core.signals import Invite, Signal
+from qbcall.core.signals import Invite, Probe, RestartOffer, Signal
 from qbcall.errors import LinkError, ServerUnreachable
 from tests.core.pretend_media import PretendMedia
 from tests.core.watch import Watch, show
@@ -189,7 +189,10 @@ class Node:
             self.world.later(self.world.wire.delay, partial(self._confirm, effect.ticket, self.login))
         if effect.to != self.user:
             self.sent.append((self.world.time, effect.to, effect.signal))
-        self.world.carry(self, effect.to, effect.signal)
+        signal = effect.signal
+        if isinstance(signal, (Probe, RestartOffer)):
+            signal = replace(signal, head=effect.head)  # as dialects do
+        self.world.carry(self, effect.to, signal)
 
     def _confirm(self, ticket: int, login: int) -> None:
         if self.online and self.login == login:
@@ -314,6 +317,7 @@ class World:
         """The process of a user ends without a word."""
         for node in self._devices(name):
             node.alive = node.online = False
+            self.media.end(node.device)
 
     def cut(self, one: str, other: str) -> None:
         """No more packets of media between two users."""
