@@ -166,5 +166,8 @@ def test_two_behind_routers_meet_through_a_relay_and_meet_again_after_a_loss() -
         await told(call, "PeerReconnected", 0, 1)
         await all_receive(call)
         await told(call, "relay-relay", 0, 1)
+        for side in (0, 1):  # the relay knows it by this address
+            call.switch.move(side)
+            await all_receive(call)
 
     run(scenario, nat=True, relay=relay, stats_interval=1.0)

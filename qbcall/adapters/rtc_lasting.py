@@ -23,8 +23,9 @@ from aioice.stun import Class, Message
 
 from qbcall.adapters.rtc_addresses import local_addresses
 from qbcall.adapters.rtc_freshness import QUIET, Freshness
-from qbcall.adapters.rtc_path import Address, Path, parameters
+from qbcall.adapters.rtc_path import SERVER_PATIENCE, Address, Path, parameters
 from qbcall.adapters.rtc_search import Search
+from qbcall.adapters.rtc_servers import TurnServer, turn_servers
 
 log = logging.getLogger("qbcall.adapters.rtc")
 
@@ -38,6 +39,10 @@ ADDRESS_INTERVAL = 1.0
 """Seconds between two looks at the addresses of this machine, each of which takes a third of a millisecond."""
 URGENT_ADDRESS_INTERVAL = 0.2
 """The same while the peer is not reached."""
+RELAY_INTERVAL = 5.0
+"""Seconds between two attempts to get other addresses of TURN servers, while the peer is not reached."""
+MOST_RELAYS = 4
+"""Addresses at TURN servers that one path keeps."""
 SUCCEEDED = CandidatePair.State.SUCCEEDED
 
 
@@ -51,6 +56,8 @@ class LastingPath(Path):
         self._turn = 0
         self._looked_at = 0.0
         self._listening: asyncio.Task[None] | None = None
+        self._relaying: asyncio.Task[None] | None = None
+        self._relayed_at = -RELAY_INTERVAL
 
     @property
     def heard_at(self) -> float | None:
@@ -71,6 +78,7 @@ class LastingPath(Path):
             if freshness.must_ask(now):
                 self._ask_selected(freshness, now)
             if freshness.is_broken(now):
+                self._relay_anew(now)
                 self._ask_others()
 
     async def sendto(self, data: bytes, component: int) -> None:
@@ -82,9 +90,10 @@ class LastingPath(Path):
 
     async def close(self) -> None:
         """Close it."""
-        if self._listening is not None:
-            self._listening.cancel()
-            await asyncio.wait([self._listening])
+        for task in (self._listening, self._relaying):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
         await super().close()
 
     # -- what is heard -----------------------------------------------------------------------------------------------
@@ -227,6 +236,26 @@ class LastingPath(Path):
             await self._listen(address)
         if self._freshness is not None and self._freshness.is_broken(asyncio.get_running_loop().time()):
             self._ask_others()
+
+    def _relay_anew(self, now: float) -> None:
+        """A TURN server knows this side by its address, which may be another now: here, or at a router on the way."""
+        servers = turn_servers(self._search.ice.servers)
+        busy = self._relaying is not None and not self._relaying.done()
+        if servers and not busy and now >= self._relayed_at + RELAY_INTERVAL:
+            self._relayed_at = now
+            self._relaying = asyncio.get_running_loop().create_task(self._allocate(servers), name="qbcall-relay")
+
+    async def _allocate(self, servers: list[TurnServer]) -> None:
+        try:
+            async with asyncio.timeout(SERVER_PATIENCE):
+                await asyncio.gather(*map(self._relayed, servers), return_exceptions=True)
+        except TimeoutError:
+            log.debug("no TURN server answered within %g s", SERVER_PATIENCE)
+        relays = [one for one in self._protocols if one.local_candidate.type == "relay" and not self._is_used(one)]
+        old = relays[: max(0, len(relays) - MOST_RELAYS)]
+        for protocol in old:
+            self._drop(protocol)
+        await asyncio.gather(*(protocol.close() for protocol in old))
 
     def _make_room(self, number: int, present: list[str]) -> None:
         left = [one for one in self._protocols if one.local_candidate.type == "host"]
