@@ -195,6 +195,8 @@ class IceSection(Section):
     """Local addresses or interfaces to offer; empty: all but loopback."""
     transport_policy: Literal["all", "relay"] = "all"
     """`relay`: media only through TURN servers (W3C WebRTC: RTCIceTransportPolicy)."""
+    mdns: Flag = False
+    """Look up the names that browsers may give for local addresses; this network hears whose. Seldom needed."""
     impair: str = ""
     """Make the network of calls bad: `loss=5%,delay=80ms,jitter=20ms,rate=300k,blackout=3s@10s,seed=7`; empty: no."""
 
@@ -313,6 +315,7 @@ class Config(Section):
                 discover=ice.discover and not servers,
                 addresses=ice.addresses,
                 transport_policy=ice.transport_policy,
+                mdns=ice.mdns,
                 impairment=parse_impairment(ice.impair) if ice.impair else None,
             )
         except InvalidArgument as error:

@@ -62,6 +62,8 @@ class IceSettings:
     """Servers are told later, see `RtcMedia.use`."""
     transport_policy: str = "all"
     """`all`, or `relay`: only through TURN servers (W3C WebRTC: RTCIceTransportPolicy)."""
+    mdns: bool = False
+    """Names of the local network are looked up; see `rtc_names`."""
     impairment: Impairment | None = None
     """How bad the network of each call is made; None: it stays as it is."""
 

@@ -21,6 +21,7 @@ from qbcall.adapters.rtc_bitrate import SendLimits, announce
 from qbcall.adapters.rtc_codecs import CODECS, codec_to_send, codecs_by_kind, obstacle
 from qbcall.adapters.rtc_encoder import SharedMedia
 from qbcall.adapters.rtc_guard import guard
+from qbcall.adapters.rtc_names import Names
 from qbcall.adapters.rtc_receive import Intake, receive
 from qbcall.adapters.rtc_sender import outgoing, send_shared
 from qbcall.adapters.rtc_stats import (
@@ -101,6 +102,7 @@ class PeerConnection:
         self._packets: dict[str, ReceivedPackets] = {}
         self._search = transport(ice, lambda: self._pc, self._announce, self._resume, network)
         self._candidates = CandidateFilter(self._search.addresses)
+        self._names = Names(self._add_found) if ice.mdns else None
         policy = RTCIceTransportPolicy(ice.transport_policy)
         self._pc = peer_connection(RTCConfiguration(iceServers=self._search.servers, iceTransportPolicy=policy))
         self._pc.on("track", self._take)
@@ -149,6 +151,10 @@ class PeerConnection:
             if admitted is not None:
                 admitted.sdpMid = mid
                 await self._pc.addIceCandidate(admitted)
+            elif self._names:
+                self._names.note(one.candidate)
+        if self._names:
+            self._names.look_up()
 
     def limit(self, kind: MediaKind, bandwidth: int) -> None:
         """Send this kind with at most so many kbit/s from now on; 0: as much as the peer wants.
@@ -198,6 +204,8 @@ class PeerConnection:
         """Close it; what is sent to other peers goes on."""
         for track in self._outgoing.values():
             track.stop()
+        if self._names:
+            await self._names.close()
         await self._pc.close()
         for intake in self._intakes.values():
             intake.close()
@@ -235,10 +243,20 @@ class PeerConnection:
         except Exception as error:  # aiortc checks little: whatever a stranger writes may break it anywhere
             raise NegotiationError(f"the {type_} cannot be used: {str(error) or type(error).__name__}") from error
         self._remote = remote
+        if self._names:
+            self._names.look_up()
         self._limits.obey(remote.text)
 
     def _admit(self, candidate: str) -> bool:
-        return self._candidates.admit(candidate) is not None
+        if self._candidates.admit(candidate) is not None:
+            return True
+        if self._names:
+            self._names.note(candidate)
+        return False
+
+    async def _add_found(self, candidate: str) -> None:
+        """The address of a candidate that came with a name: one like any other from now on."""
+        await self.add([Candidate(candidate, mid=None, line=0)])
 
     def _announce(self, path: object, candidate: aioice.Candidate) -> None:
         """Tell a candidate, unless it is in our offer or answer, or its path is not used."""
