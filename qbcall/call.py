@@ -324,7 +324,8 @@ class Call:
         """Wait until media is connected with at least one user.
 
         Raises:
-            Rejected, Busy, NoAnswer, Cancelled, MediaFailed, CallLost, CallFailed: the call ended before.
+            Rejected, Busy, NoAnswer, Cancelled, MediaFailed, CallLost, PeerNotTrusted, CallFailed: the call ended
+                before.
             TimeoutError: `timeout` seconds went by.
         """
         if self.state is not CallState.CONNECTED:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 
+from aiortc import RTCCertificate
+
 from qbcall.adapters.rtc_addresses import IceServer, IceSettings
 from qbcall.adapters.rtc_decoding import DecoderThread
 from qbcall.adapters.rtc_encoder import SharedMedia
@@ -102,6 +104,8 @@ class RtcMedia:
         self._ice = ice
         self._clock = clock
         self._provided: dict[CallId, Provided] = {}
+        self._certificates: dict[CallId, RTCCertificate] = {}
+        """The keys of each call, for all its connections: see `core.pinning`."""
         self._lanes: dict[tuple[CallId, User, Epoch], Lane] = {}
         self._last: dict[tuple[CallId, User], StatsReport] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -136,6 +140,8 @@ class RtcMedia:
         """The call goes on under another id: what was provided for it, and its connections."""
         if was in self._provided:
             self._provided[now] = self._provided.pop(was)
+        if was in self._certificates:
+            self._certificates[now] = self._certificates.pop(was)
         for key in [key for key in self._lanes if key[0] == was]:
             lane = self._lanes.pop(key)
             lane.call = now
@@ -149,7 +155,7 @@ class RtcMedia:
         if isinstance(effect, (CreateOffer, AcceptOffer)) and key not in self._lanes:
             provided = self._provided.get(effect.call, NOTHING)
             viewer = provided.viewer(effect.peer, self._decoder)
-            make = partial(PeerConnection, self._ice, provided.media, viewer)
+            make = partial(PeerConnection, self._ice, provided.media, viewer, certificate=self._keys(effect.call))
             self._lanes[key] = Lane(
                 effect,
                 self._post,
@@ -185,6 +191,7 @@ class RtcMedia:
         for last in [last for last in self._last if last[0] == call]:
             del self._last[last]
         self._provided.pop(call, None)
+        self._certificates.pop(call, None)
 
     async def close(self) -> None:
         """See `ports.MediaEngine`."""
@@ -207,6 +214,11 @@ class RtcMedia:
         task = asyncio.get_running_loop().create_task(lane.close(), name=f"qbcall-close-{key[1]}")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+    def _keys(self, call: CallId) -> RTCCertificate:
+        if call not in self._certificates:
+            self._certificates[call] = RTCCertificate.generateCertificate()
+        return self._certificates[call]
 
     def _total(self, call: CallId, peer: User, report: StatsReport) -> StatsReport:
         """A measurement with the counts of the connections to this user that are closed."""

@@ -8,6 +8,7 @@ from typing import Protocol
 import aioice
 from aiortc import (
     MediaStreamTrack,
+    RTCCertificate,
     RTCConfiguration,
     RTCRtpTransceiver,
     RTCSessionDescription,
@@ -74,12 +75,13 @@ class PeerConnection:
         *,
         bandwidth: int = 0,
         network: ImpairedNetwork | None = None,
+        certificate: RTCCertificate | None = None,
     ) -> None:
         """`media` is what is sent to all peers of the call; what is received goes to `viewer`.
 
         `bandwidth` is the most video, in kbit/s, that is sent and that is asked for; 0: no limit.
 
-        `network` is the bad one that it is to use, on request.
+        `network` is the bad one that it is to use, on request; `certificate` has its keys, None: keys of its own.
 
         Raises:
             InvalidArgument: `bandwidth` is negative or too large.
@@ -105,7 +107,8 @@ class PeerConnection:
         )
         self._candidates = CandidateFilter(self._search.addresses)
         self._pc = ClosablePeerConnection(
-            RTCConfiguration(iceServers=[], iceTransportPolicy=RTCIceTransportPolicy(ice.transport_policy))
+            RTCConfiguration(iceServers=[], iceTransportPolicy=RTCIceTransportPolicy(ice.transport_policy)),
+            certificate,
         )
         self._pc.on("track", self._take)
         self._pc.on("connectionstatechange", self._observe)

@@ -34,7 +34,7 @@ from qbcall.core.model import (
 )
 from qbcall.core.peer import Peer
 from qbcall.core.reconnection import watch
-from qbcall.core.room import Abandon, GaveUp, Merge, Restored, Ring, Room, Settle
+from qbcall.core.room import Abandon, Distrust, GaveUp, Merge, Restored, Ring, Room, Settle
 from qbcall.core.signals import (
     Accept,
     Candidates,
@@ -82,8 +82,8 @@ def path_broken(peer: Peer, what: object) -> bool:
 
 
 def media_failed(peer: Peer, what: object) -> bool:
-    """Media was never established: there is nothing to wait for."""
-    return peer.end_reason is EndReason.MEDIA_FAILED
+    """Media was never established, or cannot be trusted: there is nothing to wait for."""
+    return peer.end_reason in {EndReason.MEDIA_FAILED, EndReason.SECURITY}
 
 
 def takes_part(peer: Peer, what: object) -> bool:
@@ -152,6 +152,7 @@ CONNECTION = table(
     on(P.CONNECTED, Restored, stay, Peer.heard),
     on((P.DISCONNECTED, P.FAILED), Restored, P.CONNECTED),
     on((P.DISCONNECTED, P.FAILED), GaveUp, P.DISCONNECT_TIMEOUT, Peer.say_goodbye),
+    on(ESTABLISHED, Distrust, P.FAILED, Peer.distrust),
     on(LIVE, Update, stay, Peer.hear_update),
     on(UP, SendUpdate, stay, Peer.send_update),
     on(LIVE, Decline, P.REJECTED, Peer.rejected, when=takes_part),

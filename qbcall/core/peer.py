@@ -60,7 +60,8 @@ from qbcall.core.model import (
     PeerState,
     User,
 )
-from qbcall.core.room import Abandon, GaveUp, Merge, Restored, Room
+from qbcall.core.pinning import fingerprints
+from qbcall.core.room import Abandon, Distrust, GaveUp, Merge, Restored, Room
 from qbcall.core.signals import (
     Accept,
     Candidates,
@@ -101,6 +102,8 @@ class Peer:
         self.device: Device | None = None
         """The one device that takes part for this user, once it is known."""
         self.end_reason: EndReason | None = None
+        self.pins: frozenset[str] = frozenset()
+        """Fingerprints of its keys."""
         self.speaker: Device | None = None
         """Device that sent the present signal."""
         self.doubt: End | None = None
@@ -242,7 +245,7 @@ class Peer:
     def keep_offer(self, what: Invite) -> None:
         """The newest offer counts; it is answered when this user accepts."""
         self._offer = what.offer
-        self.pin()
+        self.pin(what.offer)
         self._meet(what)
 
     def answer(self, what: AcceptCall) -> None:
@@ -292,7 +295,7 @@ class Peer:
     def accepted(self, what: Accept) -> None:
         """The user accepted; the first device that does is the one."""
         self._agreed = True
-        self.pin()
+        self.pin(what.answer)
         self._meet(what)
         self.emit(ev.PeerAccepted(call=self._call, peer=self.user, info=what.info))
         self.room.out(ApplyAnswer(call=self._call, peer=self.user, epoch=self.epoch, answer=what.answer))
@@ -440,6 +443,12 @@ class Peer:
         elif self.dialled or self.answered:
             self.room.transmit(self.user, self.farewell)
 
+    def distrust(self, what: Distrust) -> None:
+        """Another device wanted to go on in the place of the one that took part."""
+        self.end_reason = EndReason.SECURITY
+        self._detail = "another device, with other keys, wanted to go on"
+        self.room.transmit(self.user, self.farewell)
+
     def say_goodbye(self, what: GaveUp) -> None:
         """The connection did not come back."""
         self.end_reason = EndReason.DISCONNECT_TIMEOUT
@@ -464,9 +473,15 @@ class Peer:
         self._close(self.fresh)
         self.fresh = None
 
-    def pin(self) -> None:
-        """The device that sent the present signal is the one that takes part."""
+    def pin(self, described: Description) -> None:
+        """The device that sent the present signal is the one that takes part, with these keys."""
         self.device = self.speaker
+        self.pins = fingerprints(described)
+
+    def knows(self, described: Description) -> bool:
+        """Whether the present signal comes from the device that takes part, or from one with its keys."""
+        shown = fingerprints(described)
+        return self.device in {None, self.speaker} or bool(shown and shown <= self.pins)
 
     def say(self, signal: Signal) -> None:
         """Send a signal to this user."""

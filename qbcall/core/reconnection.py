@@ -34,7 +34,7 @@ from qbcall.core.inputs import (
 from qbcall.core.machine import Region, ignored, on, stay, table
 from qbcall.core.model import CallId, PeerState
 from qbcall.core.peer import Peer
-from qbcall.core.room import GaveUp, Restored
+from qbcall.core.room import Distrust, GaveUp, Restored
 from qbcall.core.signals import RestartAnswer, RestartOffer
 
 
@@ -48,7 +48,7 @@ class Recovery(enum.Enum):
     RESTARTING = "restarting"
     """It is made anew."""
     FAILED = "failed"
-    """It did not come back within the disconnect interval."""
+    """It did not come back within the disconnect interval, or cannot be trusted."""
 
 
 class Reconnection:
@@ -102,6 +102,11 @@ class Reconnection:
         self.peer.emit(ev.PeerReconnectFailed(call=self._call, peer=self.peer.user))
         self.peer.later(GaveUp())
 
+    def refuse(self, what: RestartOffer | RestartAnswer) -> None:
+        """Another device, with other keys, wants to go on in the place of the one that took part."""
+        self.peer.emit(ev.PeerReconnectFailed(call=self._call, peer=self.peer.user))
+        self.peer.later(Distrust())
+
     def offer(self, what: RestartDue | RestartOffer) -> None:
         """Make the connection anew, from this side."""
         self._restart()
@@ -116,7 +121,7 @@ class Reconnection:
         self._restart()
         self.offer_id = what.offer_id
         self.awaits_answer = False
-        self.peer.pin()
+        self.peer.pin(what.offer)
         media, epoch = self.peer.room.head.media, self.peer.epoch
         self.peer.room.out(
             AcceptOffer(call=self._call, peer=self.peer.user, epoch=epoch, media=media, offer=what.offer)
@@ -152,7 +157,7 @@ class Reconnection:
     def apply(self, what: RestartAnswer) -> None:
         """The fresh offer is answered: from now on the path has a whole interval to come up."""
         self.awaits_answer = False
-        self.peer.pin()
+        self.peer.pin(what.answer)
         self.peer.reconnection.arm(RestartDue, self.peer.room.now + self.peer.room.policy.restart_interval)
         self.peer.room.out(
             ApplyAnswer(call=self._call, peer=self.peer.user, epoch=self.peer.epoch, answer=what.answer)
@@ -179,10 +184,9 @@ def is_lost(watch: Reconnection, what: object) -> bool:
     return watch.peer.state in {PeerState.DISCONNECTED, PeerState.FAILED}
 
 
-def was_up(watch: Reconnection, what: object) -> bool:
+def was_up(watch: Reconnection, what: RestartOffer) -> bool:
     """The connection was up, and it is its device that speaks."""
-    peer = watch.peer
-    return (peer.state is PeerState.CONNECTED or is_lost(watch, what)) and peer.device in {None, peer.speaker}
+    return (watch.peer.state is PeerState.CONNECTED or is_lost(watch, what)) and watch.peer.knows(what.offer)
 
 
 def leads(watch: Reconnection, what: object) -> bool:
@@ -190,7 +194,7 @@ def leads(watch: Reconnection, what: object) -> bool:
     return watch.peer.room.restarts(watch.peer.user)
 
 
-def was_up_and_leads(watch: Reconnection, what: object) -> bool:
+def was_up_and_leads(watch: Reconnection, what: RestartOffer) -> bool:
     """The connection was up, and this side's offers count."""
     return was_up(watch, what) and leads(watch, what)
 
@@ -205,6 +209,16 @@ def is_current(watch: Reconnection, what: RestartAnswer) -> bool:
     return watch.awaits_answer and what.offer_id == watch.offer_id
 
 
+def is_strange(watch: Reconnection, what: RestartOffer) -> bool:
+    """It is of another device than the one that takes part, with other keys."""
+    return not watch.peer.knows(what.offer)
+
+
+def is_strange_answer(watch: Reconnection, what: RestartAnswer) -> bool:
+    """It answers the present offer, and is of another device than the one that takes part, with other keys."""
+    return is_current(watch, what) and not watch.peer.knows(what.answer)
+
+
 R = Recovery
 RECONNECTION = table(
     "RECONNECTION",
@@ -213,6 +227,8 @@ RECONNECTION = table(
     on(R.STABLE, RestartOffer, R.RESTARTING, Reconnection.follow, when=was_up),
     on(R.GRACE, MediaFlowing, R.STABLE, Reconnection.succeed, when=is_connected),
     on(R.GRACE, RestartDue, R.RESTARTING, Reconnection.offer),
+    on((R.GRACE, R.RESTARTING), RestartOffer, R.FAILED, Reconnection.refuse, when=is_strange),
+    on(R.RESTARTING, RestartAnswer, R.FAILED, Reconnection.refuse, when=is_strange_answer),
     on(R.GRACE, RestartOffer, R.RESTARTING, Reconnection.offer, when=leads),
     on(R.GRACE, RestartOffer, R.RESTARTING, Reconnection.answer),
     on(R.RESTARTING, OfferReady, stay, Reconnection.send_offer),

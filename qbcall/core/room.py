@@ -47,6 +47,11 @@ class GaveUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Distrust:
+    """Somebody wanted to take the place of the device that takes part."""
+
+
+@dataclass(frozen=True, slots=True)
 class Restored:
     """A fresh peer connection took the place of the lost one."""
 

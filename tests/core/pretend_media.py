@@ -157,7 +157,8 @@ class PretendMedia:
             self._tell(made, MediaBroke, after=self.ready, error="no encoder")
             return
         number = next(self._count)
-        made.local = f"offer {number}" if offer is None else f"answer {number} to {offer.sdp}"
+        made.local = f"offer {number}" if offer is None else f"answer {number} to {offer.sdp.splitlines()[0]}"
+        made.local += f"\na=fingerprint:sha-256 {made.device}"  # kept by a device that gets another resource
         self._by_sdp[made.local] = made
         for delay in self.finds:
             some = (Candidate(f"candidate:{made.user} {made.epoch} {delay:g}"),)

@@ -13,7 +13,7 @@ from qbcall.core.mailbox import MAIL
 from qbcall.core.mailroom import Busy, Quiet
 from qbcall.core.matrix import MATRIX, Changed
 from qbcall.core.reconnection import RECONNECTION
-from qbcall.core.room import Abandon, GaveUp, Merge, Restored, Ring, Settle
+from qbcall.core.room import Abandon, Distrust, GaveUp, Merge, Restored, Ring, Settle
 from qbcall.core.session import SESSION
 from qbcall.core.signals import (
     Accept,
@@ -42,7 +42,7 @@ WISHES: tuple[type[object], ...] = (
 INPUTS: dict[str, tuple[type[object], ...]] = {
     "LINK": (what.GoOnline, what.GoOffline, what.LinkUp, what.LinkBroke),
     "SESSION": (*WISHES, Invite, Accept, Decline, Settle),
-    "CONNECTION": (*WISHES, Ring, Merge, Abandon, GaveUp, Restored, Settle, *FACTS, *CALL_SIGNALS),
+    "CONNECTION": (*WISHES, Ring, Merge, Abandon, Distrust, GaveUp, Restored, Settle, *FACTS, *CALL_SIGNALS),
     "MAIL": (Busy, Quiet),
     "MATRIX": (Changed,),
     "RECONNECTION": (what.StallDue, RestartOffer, RestartAnswer, Restored, *FACTS),
@@ -94,7 +94,7 @@ UNEXPECTED: tuple[tuple[str, str, str, str], ...] = (
     ),
     ("CONNECTION", UP, "StartCall AcceptCall RejectCall", "of a call with others in other states"),
     ("CONNECTION", f"NEW PENDING {UP}", "RestartOffer RestartAnswer", "heard by RECONNECTION"),
-    ("CONNECTION", "NEW PENDING CONNECTING CHECKING", "Restored", "only what was up is made anew"),
+    ("CONNECTION", "NEW PENDING CONNECTING CHECKING", "Distrust Restored", "only what was up is made anew"),
     ("CONNECTION", "NEW", "Merge Abandon GaveUp Settle", "fed by the call in other states only"),
     ("CONNECTION", "PENDING", "Ring GaveUp Settle", "fed by the call in other states only"),
     ("CONNECTION", UP, "Ring Merge Abandon", "fed by the call in other states only"),
