@@ -154,6 +154,8 @@ class CallSection(_PolicySection):
     """Reject incoming calls as busy while another call is live."""
     answer_glare: bool = _DEFAULTS.answer_glare
     """When two users call each other at once, make one call of the two."""
+    preconnect: Literal["off", "trusted"] = "off"
+    """`trusted`: connect while it rings to callers whom `allow` names or has by `roster`, who see our addresses."""
     allow: tuple[str, ...] = _DEFAULTS.allow
     """Who may ring: `any`, `roster` (the contacts), `jid:PATTERN`, `domain:PATTERN` or a PATTERN; as in a shell."""
 

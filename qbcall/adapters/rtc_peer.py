@@ -21,6 +21,7 @@ from qbcall.adapters.rtc_addresses import CandidateFilter, IceSettings
 from qbcall.adapters.rtc_bitrate import SendLimits, announce
 from qbcall.adapters.rtc_closable import ClosablePeerConnection
 from qbcall.adapters.rtc_codecs import CODECS, codec_to_send, codecs_by_kind, obstacle
+from qbcall.adapters.rtc_early import PATIENCE, Gate, HeldTrack
 from qbcall.adapters.rtc_encoder import SharedMedia
 from qbcall.adapters.rtc_guard import guard
 from qbcall.adapters.rtc_impaired import ImpairedNetwork
@@ -68,7 +69,7 @@ class PeerConnection:
     def __init__(
         self,
         ice: IceSettings,
-        media: SharedMedia,
+        media: SharedMedia | None,
         viewer: Viewer,
         tell: Tell,
         clock: Callable[[], float],
@@ -76,8 +77,12 @@ class PeerConnection:
         bandwidth: int = 0,
         network: ImpairedNetwork | None = None,
         certificate: RTCCertificate | None = None,
+        early: bool = False,
     ) -> None:
         """`media` is what is sent to all peers of the call; what is received goes to `viewer`.
+
+        `early`: nothing is sent and nothing received before `start`; `media` None: it is not known yet, and all kinds
+        will be sent.
 
         `bandwidth` is the most video, in kbit/s, that is sent and that is asked for; 0: no limit.
 
@@ -89,7 +94,8 @@ class PeerConnection:
         self._limits = SendLimits(bandwidth)
         self._ice = ice
         self._sent_media = media
-        self._viewer = viewer
+        self._gate = Gate(viewer.thread) if early else None
+        self._viewer = viewer if self._gate is None else self._gate.viewer
         self._tell = tell
         self._told: set[str] = set()
         self._clock = clock
@@ -147,6 +153,20 @@ class PeerConnection:
         """From now on tell what happens: our offer or answer is on its way."""
         self._watched = True
         self._observe()
+
+    async def gathered(self) -> None:
+        """Wait for the servers that are asked for candidates, within reason."""
+        await self._search.gathered(PATIENCE)
+
+    def start(self, media: SharedMedia, viewer: Viewer) -> None:
+        """From now on an early connection sends this, and what is received goes there."""
+        assert self._gate is not None, "only an early one is started"
+        self._gate.open(viewer)
+        for track in self._outgoing.values():
+            stream = media.stream(MediaKind(track.kind))
+            if isinstance(track, HeldTrack) and stream is not None:
+                track.release(stream)
+        self.wake()
 
     async def add(self, candidates: Iterable[Candidate]) -> None:
         """Try more of the peer's addresses; bad ones are counted, not used."""
@@ -212,12 +232,14 @@ class PeerConnection:
     # -- details -----------------------------------------------------------------------------------------------------
 
     def _add(self, kind: MediaKind) -> None:
-        stream = self._sent_media.stream(kind)
+        late = self._sent_media is None
+        stream = None if self._sent_media is None else self._sent_media.stream(kind)
         with self._search.here():
-            if stream is None:
+            if stream is None and not late:
                 transceiver = self._pc.addTransceiver(kind.value, "recvonly")
             else:
-                track = self._outgoing[kind.value] = outgoing(stream)
+                track = HeldTrack(kind) if stream is None or self._gate is not None else outgoing(stream)
+                self._outgoing[kind.value] = track
                 transceiver = self._pc.addTransceiver(track, "sendrecv")
                 send_shared(transceiver.sender, track)
                 self._limits.hold(kind, track.terms)

@@ -274,7 +274,8 @@ class Engine:
         elif (reason := self._refusal(head)) is not None:
             self._refuse(sender, head, reason)
         else:
-            self._open(head).ring(sender, device, invite, self._now)
+            trusted = self.policy.trusts(head.caller, self.contacts)
+            self._open(head).ring(sender, device, invite, self._now, trusted=trusted)
 
     def _refusal(self, head: CallHead) -> DeclineReason | None:
         if len(head.members) > self.policy.max_participants:

@@ -21,6 +21,7 @@ from qbcall.core.effects import (
     Drop,
     Emit,
     ReadStats,
+    StartMedia,
 )
 from qbcall.core.health import Change, Directions
 from qbcall.core.inputs import (
@@ -61,7 +62,7 @@ from qbcall.core.model import (
     User,
 )
 from qbcall.core.pinning import fingerprints
-from qbcall.core.room import Abandon, Distrust, GaveUp, Merge, Restored, Room
+from qbcall.core.room import Abandon, Distrust, Early, GaveUp, Merge, Restored, Room
 from qbcall.core.signals import (
     Accept,
     Candidates,
@@ -85,12 +86,18 @@ class Peer:
     """One other user of a call."""
 
     def __init__(
-        self, room: Room, user: User, rules: Table[Peer, PeerState], watch: Callable[[Peer], Region[Any, Any]]
+        self,
+        room: Room,
+        user: User,
+        rules: Table[Peer, PeerState],
+        watch: Callable[[Peer], Region[Any, Any]],
+        preconnect: Callable[[Peer], Region[Any, Any]],
     ) -> None:
         self.room = room
         self.user = user
         self.connection = Region(rules, self, PeerState.NEW)
         self.reconnection = watch(self)
+        self.preconnection = preconnect(self)
         self.data = ""
         """What the user says about itself."""
         self.receipts = False
@@ -111,6 +118,8 @@ class Peer:
         self._doubted_at = 0.0
         self.fresh: Epoch | None = None
         """The peer connection that is to take the place of the present one."""
+        self.early: Early | None = None
+        """What is known of `fresh` while the call rings, once an accept may name it."""
         self._present: Epoch | None = None
         self._offer: Description | None = None
         self._invite: Invite | None = None
@@ -175,6 +184,7 @@ class Peer:
         fresh = isinstance(what, MediaFact) and what.epoch == self.fresh
         handled = not fresh and self.connection.feed(what)
         handled |= self.reconnection.feed(what)
+        handled |= self.preconnection.feed(what)
         while self._internal and not self.over:
             inside = self._internal.popleft()
             self.connection.feed(inside)
@@ -283,7 +293,9 @@ class Peer:
     def dial(self, what: OfferReady) -> None:
         """The offer is ready: invite, and repeat it. Only the caller's invitation carries words to the callee."""
         info = {} if self.room.incoming else self.room.info
-        self._invite = Invite(head=self.room.head, offer=what.offer, info=info, data=self.room.data, receipts=True)
+        self._invite = Invite(
+            head=self.room.head, offer=what.offer, info=info, data=self.room.data, receipts=True, early=True
+        )
         self.redial(DialDue())
 
     def redial(self, what: DialDue) -> None:
@@ -295,12 +307,37 @@ class Peer:
     def accepted(self, what: Accept) -> None:
         """The user accepted; the first device that does is the one."""
         self._agreed = True
+        self.discard()
         self.pin(what.answer)
         self._meet(what)
         self.emit(ev.PeerAccepted(call=self._call, peer=self.user, info=what.info))
-        self.room.out(ApplyAnswer(call=self._call, peer=self.user, epoch=self.epoch, answer=what.answer))
+        assert self._present is not None, "this side offered"
+        self.room.out(ApplyAnswer(call=self._call, peer=self.user, epoch=self._present, answer=what.answer))
         self._use_candidates()
         self.trickle()
+
+    def accepted_early(self, what: Accept) -> None:
+        """The user accepted, over the connection that was made while the call rang there."""
+        self._agreed = True
+        self.pin(what.answer)
+        self._meet(what)
+        self.emit(ev.PeerAccepted(call=self._call, peer=self.user, info=what.info))
+        self._use_early()
+
+    def accept_early(self, what: AcceptCall) -> None:
+        """Accept over the connection that was made while the call rang."""
+        assert self.early is not None, "guarded by has_early"
+        self._agreed = True
+        self._accept = Accept(
+            call=self._call,
+            answer=self.early.offer,
+            info=self.room.info,
+            data=self.room.data,
+            receipts=True,
+            early=self.early.id,
+        )
+        self.room.transmit(self.user, self._accept)
+        self._use_early()
 
     def send_accept(self, what: AnswerReady) -> None:
         """The answer is ready; it is kept, for it may get lost."""
@@ -454,24 +491,26 @@ class Peer:
         self.end_reason = EndReason.DISCONNECT_TIMEOUT
         self.room.transmit(self.user, self.farewell)
 
-    def prepare(self) -> None:
-        """One more peer connection, beside the present one."""
+    def prepare(self, *, trickle: bool = True) -> None:
+        """One more peer connection, beside the present one; `trickle`: candidates are about it from now on."""
         self.discard()
         self.epoch = self.fresh = Epoch(self.epoch + 1)
-        self._heard_candidates = 0
-        self._ours = Trickle()
+        if trickle:
+            self._heard_candidates = 0
+            self._ours = Trickle()
 
     def adopt(self) -> None:
         """The fresh peer connection takes the place of the present one."""
         self._close(self._present)
         self._present, self.fresh = self.fresh, None
+        self.early = None
         self._path_broken = False
         self.doubt = None
 
     def discard(self) -> None:
         """The fresh peer connection is not wanted any more."""
         self._close(self.fresh)
-        self.fresh = None
+        self.fresh = self.early = None
 
     def pin(self, described: Description) -> None:
         """The device that sent the present signal is the one that takes part, with these keys."""
@@ -525,6 +564,11 @@ class Peer:
         state = self.state
         if not self.feed(what):
             self.drop(f"{type(what).__name__} in state {state.name}")
+
+    def _use_early(self) -> None:
+        self._candidates, self._ours = [], Trickle()
+        self.adopt()
+        self.room.out(StartMedia(call=self._call, peer=self.user, epoch=self.epoch))
 
     def _open(self) -> None:
         self.prepare()

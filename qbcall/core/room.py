@@ -11,6 +11,8 @@ from qbcall.core.effects import (
 )
 from qbcall.core.model import (
     CallHead,
+    Description,
+    Device,
     EndReason,
     Info,
     User,
@@ -61,6 +63,19 @@ class Settle:
     """Nothing happened; see whether something follows from what happened elsewhere."""
 
 
+@dataclass(frozen=True, slots=True)
+class Early:
+    """A connection that was made while the call rings, and that an accept may name."""
+
+    id: str
+    device: Device | None
+    """Of the other user."""
+    offer: Description
+    """What the callee offered."""
+    heard_at: float
+    """Seconds; when the other side was heard."""
+
+
 class Line(Protocol):
     """What a call needs from the chat link."""
 
@@ -89,6 +104,8 @@ class Room(Protocol):
     """Somebody else started the call."""
     joined: bool
     """This user takes part: called, or accepted."""
+    trusted: bool
+    """The caller may know where this user is before the call is accepted."""
     info: Info
     """What this user said when calling or accepting."""
     data: str

@@ -53,6 +53,7 @@ class Session:
         self.out = out
         self.incoming = head.caller != me
         self.joined = not self.incoming
+        self.trusted = False
         self.info: Info = {}
         self.reason: EndReason | None = None
         self.answer_deadline = now + policy.answer_timeout
@@ -88,9 +89,10 @@ class Session:
         self.region.feed(what)
         self.settle()
 
-    def ring(self, sender: User, device: Device, invite: Invite, now: float) -> None:
+    def ring(self, sender: User, device: Device, invite: Invite, now: float, *, trusted: bool) -> None:
         """The call came in, told by the caller or, if that was lost, by another callee."""
         self.now = now
+        self.trusted = trusted
         self.region.feed(invite)
         for user, peer in self.peers.items():
             if user == sender:

@@ -24,6 +24,7 @@ from tests.core import (
     test_losing,
     test_mailbox,
     test_matrix,
+    test_preconnect,
     test_restarting,
 )
 from tests.core.watch import Watch
@@ -43,6 +44,7 @@ MODULES = (
     test_losing,
     test_mailbox,
     test_matrix,
+    test_preconnect,
     test_restarting,
 )
 
