@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass
 
 from aiortc import RTCRtpCodecParameters
 from aiortc.rtcrtpsender import RTCEncodedFrame
+from aiortc.rtp import RtpPacket
 
 from qbcall.adapters.rtc_decoding import DecoderThread
 from qbcall.adapters.rtc_encoder import SharedStream
-from qbcall.adapters.rtc_receive import SUITED
+from qbcall.adapters.rtc_receive import SUITED, Buffer
 from qbcall.adapters.rtc_sender import ENCODES_ONCE
 from qbcall.adapters.rtc_share import Share, Terms
 from qbcall.adapters.rtc_tracks import OutgoingTrack
@@ -20,6 +22,8 @@ from qbcall.media.frames import Frame
 
 PATIENCE = 2.0
 """Seconds that an early offer or answer waits for STUN and TURN servers: no candidates follow it."""
+KEPT = {MediaKind.AUDIO: 50, MediaKind.VIDEO: 300}
+"""Packets that the caller keeps: about a second."""
 HOLDS = ENCODES_ONCE and SUITED
 """Whether aiortc takes what it sends, and gives what it receives, as we know it: else it cannot be kept from it."""
 
@@ -56,6 +60,40 @@ class HeldTrack(OutgoingTrack):
         """See `OutgoingTrack`."""
         super().stop()
         self._released.set()
+
+
+class Kept:
+    """Keeps the last packets until they are let through: who accepts sends at once, and its accept may come later.
+
+    Else the picture would begin a round trip later: its first, complete one would be lost.
+    """
+
+    def __init__(self, kind: MediaKind, buffer: Buffer) -> None:
+        self._buffer = buffer
+        self._packets: deque[RtpPacket] | None = deque(maxlen=KEPT[kind])
+
+    def release(self) -> None:
+        """Let them through, and from now on all."""
+        packets, self._packets = self._packets or (), None
+        for packet in packets:
+            self._buffer.add(packet)
+
+    def add(self, packet: RtpPacket) -> tuple[bool, None]:
+        """See `rtc_receive.Buffer`."""
+        if self._packets is None:
+            return self._buffer.add(packet)
+        self._packets.append(packet)
+        return False, None
+
+    def wake(self) -> None:
+        """See `rtc_receive.Intake`."""
+        if self._packets is None:
+            self._buffer.wake()
+
+    def close(self) -> None:
+        """See `rtc_receive.Intake`."""
+        self._packets = None
+        self._buffer.close()
 
 
 class Gate:

@@ -21,7 +21,7 @@ from qbcall.adapters.rtc_addresses import CandidateFilter, IceSettings
 from qbcall.adapters.rtc_bitrate import SendLimits, announce
 from qbcall.adapters.rtc_closable import ClosablePeerConnection
 from qbcall.adapters.rtc_codecs import CODECS, codec_to_send, codecs_by_kind, obstacle
-from qbcall.adapters.rtc_early import PATIENCE, Gate, HeldTrack
+from qbcall.adapters.rtc_early import PATIENCE, Gate, HeldTrack, Kept
 from qbcall.adapters.rtc_encoder import SharedMedia
 from qbcall.adapters.rtc_guard import guard
 from qbcall.adapters.rtc_impaired import ImpairedNetwork
@@ -162,6 +162,9 @@ class PeerConnection:
         """From now on an early connection sends this, and what is received goes there."""
         assert self._gate is not None, "only an early one is started"
         self._gate.open(viewer)
+        for intake in self._intakes.values():
+            if isinstance(intake, Kept):
+                intake.release()
         for track in self._outgoing.values():
             stream = media.stream(MediaKind(track.kind))
             if isinstance(track, HeldTrack) and stream is not None:
@@ -282,7 +285,11 @@ class PeerConnection:
     def _take(self, track: MediaStreamTrack) -> None:
         transceiver = next(one for one in self._pc.getTransceivers() if one.receiver.track is track)
         self._packets[track.kind] = ReceivedPackets(transceiver.receiver)
-        self._received[track.kind], self._intakes[track.kind] = receive(transceiver.receiver, self._viewer)
+        # Who answers an early offer is the caller: what comes early was sent after the callee's accept.
+        keep = self._gate is not None and self._ours is None
+        self._received[track.kind], self._intakes[track.kind] = (
+            receive(transceiver.receiver, self._viewer, Kept) if keep else receive(transceiver.receiver, self._viewer)
+        )
 
     def _resume(self) -> None:
         """The peer needs a complete picture too, and would ask for it a round trip later."""

@@ -121,3 +121,19 @@ def test_candidates_are_put_into_their_sections() -> None:
             assert with_candidates(offer.sdp, []) == offer.sdp
 
     run(play)
+
+
+def test_caller_gets_what_was_sent_before_it_heard_of_the_accept() -> None:
+    """It is not decoded before, and begins with the first picture: nobody has to be asked for another one."""
+
+    async def play() -> None:
+        async with Endpoint("callee") as callee, Endpoint("caller") as caller:
+            await connect(callee, caller, early=True)
+            start(callee, caller)
+            await caller.condition(lambda: least(caller.told(MediaCounted)) > 10)
+            assert caller.frames == {}
+            callee.local.video.held = callee.local.audio.held = True  # type: ignore[union-attr]  # both are sent
+            start(caller, callee)
+            await caller.condition(lambda: all(caller.frames[callee.user, kind] for kind in MediaKind))
+
+    run(play)
