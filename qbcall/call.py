@@ -212,7 +212,7 @@ class Call:
         self._answering = True
         try:
             await self._owner.open_media(self, source, sinks, mute)
-            self._owner.command(AcceptCall(call=self.id, info=words, data=data))
+            self._owner.command(AcceptCall(call=self.id, info=words, data=data, sends_all=self._sends_all()))
         except BaseException:  # e.g. the caller hung up while the camera was opened
             self._answering = False
             await self.close_media()
@@ -324,7 +324,8 @@ class Call:
         """Wait until media is connected with at least one user.
 
         Raises:
-            Rejected, Busy, NoAnswer, Cancelled, MediaFailed, CallLost, CallFailed: the call ended before.
+            Rejected, Busy, NoAnswer, Cancelled, MediaFailed, CallLost, PeerNotTrusted, CallFailed: the call ended
+                before.
             TimeoutError: `timeout` seconds went by.
         """
         if self.state is not CallState.CONNECTED:
@@ -441,6 +442,9 @@ class Call:
     def passed(self, user: User, kind: MediaKind) -> None:
         """Media was received that nobody took."""
         self.peers[user].passed(kind)
+
+    def _sends_all(self) -> bool:
+        return all(self._sending().stream(kind) is not None for kind in self.media.kinds)
 
     async def wind_up(self) -> None:
         """The call is over: finish files, let go of devices, wake whoever waits for the end."""

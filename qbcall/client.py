@@ -94,7 +94,7 @@ class Client:
         engine = Engine(self.user, self._policy, leads=self._dialect.leads, jitter=random.random)
         self._driver = Driver(engine, self._publish)
         self._link = self._link_factory(self.user, self._driver.post)
-        self._media = RtcMedia(self._driver.post, self.config.ice_settings())
+        self._media = RtcMedia(self._driver.post, self.config.ice_settings(), bandwidth=self.config.media.bandwidth)
         self._driver.connect(self._link, self._media)
         try:
             await self._go_online()

@@ -156,6 +156,8 @@ class CallSection(_PolicySection):
     """When two users call each other at once, make one call of the two."""
     rejoin: bool = _DEFAULTS.rejoin
     """After a restart of this program, ring again for calls that this user was in and that go on."""
+    preconnect: Literal["off", "trusted"] = "off"
+    """`trusted`: connect while it rings to callers whom `allow` names or has by `roster`, who see our addresses."""
     allow: tuple[str, ...] = _DEFAULTS.allow
     """Who may ring: `any`, `roster` (the contacts), `jid:PATTERN`, `domain:PATTERN` or a PATTERN; as in a shell."""
 

@@ -25,7 +25,8 @@ QbcallError
     ├── NoAnswer
     ├── Cancelled          the caller gave up before this side accepted
     ├── MediaFailed        media could not be established
-    └── CallLost           was connected, then lost for longer than the disconnect interval
+    ├── CallLost           was connected, then lost for longer than the disconnect interval
+    └── PeerNotTrusted     was connected, then another device wanted to go on in its place
 
 The end of a call is not an error: it is an `EndReason`; `CallFailed` is raised only to somebody who awaits
 an outcome.
@@ -173,3 +174,7 @@ class MediaFailed(CallFailed):
 
 class CallLost(CallFailed):
     """The call was connected and then lost for longer than the disconnect interval."""
+
+
+class PeerNotTrusted(CallFailed):
+    """The call was connected, and another device wanted to take the place of the one that took part."""

@@ -10,6 +10,7 @@ from qbcall.errors import (
     Cancelled,
     MediaFailed,
     NoAnswer,
+    PeerNotTrusted,
     Rejected,
 )
 from qbcall.peer import Peer
@@ -23,6 +24,7 @@ FAILURES: dict[EndReason, tuple[type[CallFailed], str]] = {
     EndReason.CANCELLED: (Cancelled, "the caller hung up before the call was accepted"),
     EndReason.MEDIA_FAILED: (MediaFailed, "media could not be established"),
     EndReason.DISCONNECT_TIMEOUT: (CallLost, "the connection was lost and did not come back"),
+    EndReason.SECURITY: (PeerNotTrusted, "another device than the one that took part wanted to go on"),
     EndReason.REMOTE_HUNG_UP: (CallFailed, "the other side hung up"),
     EndReason.HUNG_UP: (CallFailed, "this side hung up"),
     EndReason.DECLINED: (CallFailed, "this side rejected the call"),

@@ -24,7 +24,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from qbcall.core import connection, link, mailbox, matrix, reconnection, session  # noqa: E402 - the repository is found by the line above
+from qbcall.core import connection, link, mailbox, matrix, preconnection, reconnection, session  # noqa: E402 - the repository is found by the line above
 from qbcall.core.machine import Row, Table  # noqa: E402 - as above
 from tests.core.tables import TABLES, name  # noqa: E402 - as above
 
@@ -32,6 +32,7 @@ MODULES = {
     "LINK": link,
     "SESSION": session,
     "CONNECTION": connection,
+    "PRECONNECTION": preconnection,
     "RECONNECTION": reconnection,
     "MAIL": mailbox,
     "MATRIX": matrix,

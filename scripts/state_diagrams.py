@@ -17,6 +17,7 @@ from qbcall.core.link import LINK
 from qbcall.core.machine import Row, Stay, Table
 from qbcall.core.mailbox import MAIL
 from qbcall.core.matrix import MATRIX
+from qbcall.core.preconnection import PRECONNECTION
 from qbcall.core.reconnection import RECONNECTION
 from qbcall.core.session import SESSION
 
@@ -31,6 +32,11 @@ ABOUT: dict[str, tuple[Table[Any, Any], str, str]] = {
     ),
     "MAIL": (MAIL, "QUIET", "The typed signals of one call, as far as they take time: `qbcall/core/mailbox.py`."),
     "MATRIX": (MATRIX, "READY", "When a participant says what it receives of the others: `qbcall/core/matrix.py`."),
+    "PRECONNECTION": (
+        PRECONNECTION,
+        "NONE",
+        "Before it, a connection that is made while the call rings: `qbcall/core/preconnection.py`.",
+    ),
     "RECONNECTION": (
         RECONNECTION,
         "STABLE",

@@ -10,10 +10,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from aiortc import RTCCertificate
+
 from qbcall.adapters.rtc_addresses import IceServer, IceSettings
 from qbcall.adapters.rtc_decoding import DecoderThread
+from qbcall.adapters.rtc_early import HOLDS
 from qbcall.adapters.rtc_encoder import SharedMedia
 from qbcall.adapters.rtc_peer import PeerConnection
+from qbcall.adapters.rtc_sdp import with_candidates
 from qbcall.adapters.rtc_share import LocalMedia
 from qbcall.adapters.rtc_stats import added
 from qbcall.adapters.rtc_transport import impaired
@@ -26,6 +30,7 @@ from qbcall.core.effects import (
     CreateOffer,
     MediaEffect,
     ReadStats,
+    StartMedia,
 )
 from qbcall.core.inputs import (
     AnswerReady,
@@ -42,7 +47,7 @@ from qbcall.core.inputs import (
     RemoteTrack,
     StatsRead,
 )
-from qbcall.core.model import CallId, Candidate, Epoch, MediaKind, StatsReport, User
+from qbcall.core.model import CallId, Candidate, Description, Epoch, MediaKind, StatsReport, User
 from qbcall.errors import MediaError, NegotiationError
 from qbcall.media.frames import Frame
 
@@ -83,8 +88,6 @@ class Provided:
     """Kilobit per second of picture that each peer sends at most; 0: no limit."""
     wants: Wants = _always
     passed: Passed = _ignore
-    network: ImpairedNetwork | None = None
-    """The bad network that the call is to use; None: this machine's as it is."""
 
     def viewer(self, user: User, thread: DecoderThread) -> Viewer:
         """Who takes what this user sends."""
@@ -101,8 +104,10 @@ NOTHING = Provided(SharedMedia(None), _discard)
 class RtcMedia:
     """The peer connections; see `ports.MediaEngine`. Made and used on the event loop's thread."""
 
-    def __init__(self, post: Post, ice: IceSettings, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """See the class.
+    def __init__(
+        self, post: Post, ice: IceSettings, *, clock: Callable[[], float] = time.monotonic, bandwidth: int = 0
+    ) -> None:
+        """`bandwidth`: of connections for which nothing is provided yet; see `provide`.
 
         Raises:
             InvalidArgument: the settings ask for what this aioice cannot do.
@@ -112,7 +117,12 @@ class RtcMedia:
         self._post = post
         self._ice = ice
         self._clock = clock
+        self._unprovided = replace(NOTHING, bandwidth=bandwidth)
         self._provided: dict[CallId, Provided] = {}
+        self._networks: dict[CallId, ImpairedNetwork] = {}
+        """The bad network of each call, on request."""
+        self._certificates: dict[CallId, RTCCertificate] = {}
+        """The keys of each call, for all its connections: see `core.pinning`."""
         self._lanes: dict[tuple[CallId, User, Epoch], Lane] = {}
         self._last: dict[tuple[CallId, User], StatsReport] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -134,8 +144,7 @@ class RtcMedia:
         passed: Passed = _ignore,
     ) -> None:
         """Say what is sent in a call, and who takes what is received; before its first offer or answer."""
-        network = None if self._ice.impairment is None else impaired(self._ice.impairment)
-        self._provided[call] = Provided(SharedMedia(local), deliver, bandwidth, wants, passed, network)
+        self._provided[call] = Provided(SharedMedia(local), deliver, bandwidth, wants, passed)
 
     def wake(self, call: CallId, peer: User) -> None:
         """Somebody wants to see or hear a user: `wants` says so from now on."""
@@ -147,6 +156,10 @@ class RtcMedia:
         """The call goes on under another id: what was provided for it, and its connections."""
         if was in self._provided:
             self._provided[now] = self._provided.pop(was)
+        if was in self._certificates:
+            self._certificates[now] = self._certificates.pop(was)
+        if was in self._networks:
+            self._networks[now] = self._networks.pop(was)
         for key in [key for key in self._lanes if key[0] == was]:
             lane = self._lanes.pop(key)
             lane.call = now
@@ -158,21 +171,15 @@ class RtcMedia:
         """See `ports.MediaEngine`."""
         key = (effect.call, effect.peer, effect.epoch)
         if isinstance(effect, (CreateOffer, AcceptOffer)) and key not in self._lanes:
-            provided = self._provided.get(effect.call, NOTHING)
-            viewer = provided.viewer(effect.peer, self._decoder)
-            make = partial(PeerConnection, self._ice, provided.media, viewer)
-            self._lanes[key] = Lane(
-                effect,
-                self._post,
-                partial(make, clock=self._clock, bandwidth=provided.bandwidth, network=provided.network),
-                self._watch,
-                self._total,
-            )
+            self._lanes[key] = Lane(effect, self._post, self._maker(effect), self._watch, self._total)
         lane = self._lanes.get(key)
         if lane is None:
             log.debug("%s for a peer connection that is closed", type(effect).__name__)
         elif isinstance(effect, CloseMedia):
             self._close(key)
+        elif isinstance(effect, StartMedia):
+            provided = self._provided.get(effect.call, NOTHING)
+            lane.start(provided.media, provided.viewer(effect.peer, self._decoder))
         else:
             lane.perform(effect)
 
@@ -196,6 +203,8 @@ class RtcMedia:
         for last in [last for last in self._last if last[0] == call]:
             del self._last[last]
         self._provided.pop(call, None)
+        self._certificates.pop(call, None)
+        self._networks.pop(call, None)
 
     async def close(self) -> None:
         """See `ports.MediaEngine`."""
@@ -219,6 +228,32 @@ class RtcMedia:
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
+    def _maker(self, effect: CreateOffer | AcceptOffer) -> Callable[..., PeerConnection]:
+        """Makes the peer connection; of an early one it may not be known yet what is sent."""
+        call = effect.call
+        provided = self._provided.get(call, self._unprovided)
+        return partial(
+            PeerConnection,
+            self._ice,
+            None if effect.early and call not in self._provided else provided.media,
+            provided.viewer(effect.peer, self._decoder),
+            certificate=self._keys(call),
+            clock=self._clock,
+            bandwidth=provided.bandwidth,
+            network=self._network(call),
+            early=effect.early,
+        )
+
+    def _network(self, call: CallId) -> ImpairedNetwork | None:
+        if self._ice.impairment is not None and call not in self._networks:
+            self._networks[call] = impaired(self._ice.impairment)
+        return self._networks.get(call)
+
+    def _keys(self, call: CallId) -> RTCCertificate:
+        if call not in self._certificates:
+            self._certificates[call] = RTCCertificate.generateCertificate()
+        return self._certificates[call]
+
     def _total(self, call: CallId, peer: User, report: StatsReport) -> StatsReport:
         """A measurement with the counts of the connections to this user that are closed."""
         before = self._last.get((call, peer))
@@ -241,7 +276,7 @@ class Lane:
 
     def __init__(
         self,
-        first: MediaEffect,
+        first: CreateOffer | AcceptOffer,
         post: Post,
         make: Callable[..., PeerConnection],
         watch: Callable[[], None],
@@ -257,6 +292,10 @@ class Lane:
         """Seconds of the event loop's clock; negative: it never was."""
         self._open = True
         self._connected = False
+        self._held = first.early
+        self._kinds: tuple[MediaKind, ...] = ()
+        self._found: list[Candidate] = []
+        """What early descriptions are completed with."""
         self._heard_at: float | None = None
         self._connection: PeerConnection | None = None
         self._effects: asyncio.Queue[MediaEffect | None] = asyncio.Queue()
@@ -269,6 +308,14 @@ class Lane:
             self._tell(StatsRead, report=self._total(self.call, self._peer, report))
         else:
             self._effects.put_nowait(effect)
+
+    def start(self, media: SharedMedia, viewer: Viewer) -> None:
+        """Media flows over an early connection from now on; that it is connected is told anew."""
+        assert self._connection is not None, "its description was told"
+        self._held = False
+        self._connection.start(media, viewer)
+        if self._connected:
+            self.connected(self._kinds)
 
     def measure(self, *, keep: bool) -> StatsReport | None:
         """What is known now; None: there is no connection, or its state cannot be read."""
@@ -315,7 +362,10 @@ class Lane:
 
     def found(self, candidate: Candidate) -> None:
         """See `rtc_peer.Tell`."""
-        self._tell(CandidatesFound, candidates=(candidate,))
+        if self._held:
+            self._found.append(candidate)
+        else:
+            self._tell(CandidatesFound, candidates=(candidate,))
 
     def checking(self) -> None:
         """See `rtc_peer.Tell`."""
@@ -323,8 +373,9 @@ class Lane:
 
     def connected(self, kinds: Iterable[MediaKind]) -> None:
         """See `rtc_peer.Tell`."""
+        self._kinds = tuple(kinds)
         self._tell(IceConnected)
-        for kind in kinds:
+        for kind in () if self._held else self._kinds:
             self._tell(RemoteTrack, kind=kind)
         self._connected = True
         self.connected_at = asyncio.get_running_loop().time()
@@ -356,15 +407,27 @@ class Lane:
                 text = str(error) if isinstance(error, MediaError) else f"{type(effect).__name__} failed: {error!r}"
                 self._tell(MediaBroke, error=text, theirs=isinstance(error, NegotiationError))
 
+    async def _complete(self, described: Description) -> Description:
+        """An early description is not followed by candidates: it has them all."""
+        if not self._held:
+            return described
+        assert self._connection is not None, "it was described"
+        await self._connection.gathered()
+        return Description(with_candidates(described.sdp, self._found))
+
     async def _carry_out(self, effect: MediaEffect) -> None:
+        if self._held and not HOLDS:
+            raise MediaError("this version of aiortc cannot be kept from sending")
         if self._connection is None:
             self._connection = self._make(tell=self)
         match effect:
             case CreateOffer():
-                self._tell(OfferReady, offer=await self._connection.offer(effect.media))
+                offer = await self._connection.offer(effect.media)
+                self._tell(OfferReady, offer=await self._complete(offer))
                 self._connection.watch()
             case AcceptOffer():
-                self._tell(AnswerReady, answer=await self._connection.answer(effect.media, effect.offer))
+                answer = await self._connection.answer(effect.media, effect.offer)
+                self._tell(AnswerReady, answer=await self._complete(answer))
                 self._connection.watch()
             case ApplyAnswer():
                 await self._connection.apply(effect.answer)

@@ -1,4 +1,4 @@
-"""aiortc's peer connection, made to end when it is closed.
+"""aiortc's peer connection, made to end when it is closed, and to use the keys that it is given.
 
 `RTCPeerConnection.close` does not wait for its own task that connects. If that is still at work, it starts senders
 and receivers afterwards: tasks and threads that nobody can stop any more, and that keep the program from ending.
@@ -6,6 +6,9 @@ and receivers afterwards: tasks and threads that nobody can stop any more, and t
 The task may miss that it is cancelled: `asyncio.wait_for`, in which aiortc waits for the next part of a DTLS
 handshake, swallows that before Python 3.12 if the part comes in the same turn (CPython issue 86296). Then it would
 wait for the next part, which never comes, and who closes with it.
+
+aiortc makes new keys for each connection, and has no setting for others (W3C WebRTC has: RTCConfiguration's
+`certificates`). A call has the same ones from its beginning to its end; see `core.pinning`.
 """
 
 from __future__ import annotations
@@ -13,8 +16,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+from types import FunctionType
 
-from aiortc import RTCConfiguration, RTCPeerConnection
+from aiortc import RTCCertificate, RTCConfiguration, RTCPeerConnection
 
 log = logging.getLogger("qbcall.adapters.rtc")
 
@@ -25,8 +29,11 @@ PATIENCE = 0.1
 class ClosablePeerConnection(RTCPeerConnection):
     """One that leaves nothing behind, whenever it is closed."""
 
-    def __init__(self, configuration: RTCConfiguration) -> None:
+    def __init__(self, configuration: RTCConfiguration, certificate: RTCCertificate | None = None) -> None:
+        """None: it makes keys of its own."""
         super().__init__(configuration)
+        if certificate is not None:
+            self._RTCPeerConnection__certificates = [certificate]  # aiortc's private name, checked below
         self._connecting: set[asyncio.Task[object]] = set()
 
     async def close(self) -> None:
@@ -52,4 +59,17 @@ class ClosablePeerConnection(RTCPeerConnection):
 _NAME = "_RTCPeerConnection__connect"
 if not inspect.iscoroutinefunction(vars(RTCPeerConnection).get(_NAME)):
     raise ImportError("aiortc.RTCPeerConnection connects otherwise than in aiortc 1.16: it cannot be closed cleanly")
+
+
+def keeps_keys(connection: type) -> bool:
+    """Whether a peer connection makes its transports with the keys that are put in the place known here."""
+    functions = (vars(connection).get(name) for name in ("__init__", "_RTCPeerConnection__createDtlsTransport"))
+    return all(
+        isinstance(one, FunctionType) and "_RTCPeerConnection__certificates" in one.__code__.co_names
+        for one in functions
+    )
+
+
+if not keeps_keys(RTCPeerConnection):
+    raise ImportError("aiortc.RTCPeerConnection keeps its keys otherwise than in aiortc 1.16: they cannot be pinned")
 _connect = vars(RTCPeerConnection)[_NAME]

@@ -79,6 +79,11 @@ class Path(Connection):
         await self._until(lambda: bool(self._local_candidates) or not self.gathering)
         self._local_candidates_end = True
 
+    async def gathered(self) -> None:
+        """Wait until no more candidates may be found."""
+        if self._asking is not None:
+            await asyncio.wait({self._asking})
+
     def stop_gathering(self) -> None:
         """Wait for no server any more."""
         if self._asking is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import aioice
 from aiortc import (
     MediaStreamTrack,
+    RTCCertificate,
     RTCConfiguration,
     RTCRtpTransceiver,
     RTCSessionDescription,
@@ -19,6 +20,7 @@ from qbcall.adapters import rtc_sdp
 from qbcall.adapters.rtc_addresses import CandidateFilter, IceSettings
 from qbcall.adapters.rtc_bitrate import SendLimits, announce
 from qbcall.adapters.rtc_codecs import CODECS, codec_to_send, codecs_by_kind, obstacle
+from qbcall.adapters.rtc_early import PATIENCE, Gate, HeldTrack, Kept
 from qbcall.adapters.rtc_encoder import SharedMedia
 from qbcall.adapters.rtc_guard import guard
 from qbcall.adapters.rtc_names import Names
@@ -67,19 +69,24 @@ class PeerConnection:
     def __init__(
         self,
         ice: IceSettings,
-        media: SharedMedia,
+        media: SharedMedia | None,
         viewer: Viewer,
         tell: Tell,
         clock: Callable[[], float],
         *,
         bandwidth: int = 0,
         network: ImpairedNetwork | None = None,
+        certificate: RTCCertificate | None = None,
+        early: bool = False,
     ) -> None:
         """`media` is what is sent to all peers of the call; what is received goes to `viewer`.
 
+        `early`: nothing is sent and nothing received before `start`; `media` None: it is not known yet, and all kinds
+        will be sent.
+
         `bandwidth` is the most video, in kbit/s, that is sent and that is asked for; 0: no limit.
 
-        `network` is the bad one that it is to use, on request.
+        `network` is the bad one that it is to use, on request; `certificate` has its keys, None: keys of its own.
 
         Raises:
             InvalidArgument: `bandwidth` is negative or too large.
@@ -87,7 +94,8 @@ class PeerConnection:
         self._limits = SendLimits(bandwidth)
         self._ice = ice
         self._sent_media = media
-        self._viewer = viewer
+        self._gate = Gate(viewer.thread) if early else None
+        self._viewer = viewer if self._gate is None else self._gate.viewer
         self._tell = tell
         self._told: set[str] = set()
         self._clock = clock
@@ -104,7 +112,8 @@ class PeerConnection:
         self._candidates = CandidateFilter(self._search.addresses)
         self._names = Names(self._add_found) if ice.mdns else None
         policy = RTCIceTransportPolicy(ice.transport_policy)
-        self._pc = peer_connection(RTCConfiguration(iceServers=self._search.servers, iceTransportPolicy=policy))
+        configuration = RTCConfiguration(iceServers=self._search.servers, iceTransportPolicy=policy)
+        self._pc = peer_connection(configuration, certificate)
         self._pc.on("track", self._take)
         self._pc.on("connectionstatechange", self._observe)
         self._pc.on("iceconnectionstatechange", self._observe)
@@ -142,6 +151,23 @@ class PeerConnection:
         """From now on tell what happens: our offer or answer is on its way."""
         self._watched = True
         self._observe()
+
+    async def gathered(self) -> None:
+        """Wait for the servers that are asked for candidates, within reason."""
+        await self._search.gathered(PATIENCE)
+
+    def start(self, media: SharedMedia, viewer: Viewer) -> None:
+        """From now on an early connection sends this, and what is received goes there."""
+        assert self._gate is not None, "only an early one is started"
+        self._gate.open(viewer)
+        for intake in self._intakes.values():
+            if isinstance(intake, Kept):
+                intake.release()
+        for track in self._outgoing.values():
+            stream = media.stream(MediaKind(track.kind))
+            if isinstance(track, HeldTrack) and stream is not None:
+                track.release(stream)
+        self.wake()
 
     async def add(self, candidates: Iterable[Candidate]) -> None:
         """Try more of the peer's addresses; bad ones are counted, not used."""
@@ -213,12 +239,14 @@ class PeerConnection:
     # -- details -----------------------------------------------------------------------------------------------------
 
     def _add(self, kind: MediaKind) -> None:
-        stream = self._sent_media.stream(kind)
+        late = self._sent_media is None
+        stream = None if self._sent_media is None else self._sent_media.stream(kind)
         with self._search.here():
-            if stream is None:
+            if stream is None and not late:
                 transceiver = self._pc.addTransceiver(kind.value, "recvonly")
             else:
-                track = self._outgoing[kind.value] = outgoing(stream)
+                track = HeldTrack(kind) if stream is None or self._gate is not None else outgoing(stream)
+                self._outgoing[kind.value] = track
                 transceiver = self._pc.addTransceiver(track, "sendrecv")
                 send_shared(transceiver.sender, track)
                 self._limits.hold(kind, track.terms)
@@ -272,7 +300,11 @@ class PeerConnection:
     def _take(self, track: MediaStreamTrack) -> None:
         transceiver = next(one for one in self._pc.getTransceivers() if one.receiver.track is track)
         self._packets[track.kind] = ReceivedPackets(transceiver.receiver)
-        self._received[track.kind], self._intakes[track.kind] = receive(transceiver.receiver, self._viewer)
+        # Who answers an early offer is the caller: what comes early was sent after the callee's accept.
+        keep = self._gate is not None and self._ours is None
+        self._received[track.kind], self._intakes[track.kind] = (
+            receive(transceiver.receiver, self._viewer, Kept) if keep else receive(transceiver.receiver, self._viewer)
+        )
 
     def _resume(self) -> None:
         """The peer needs a complete picture too, and would ask for it a round trip later."""

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from types import FunctionType
 from typing import Any, Protocol
 
 from aiortc import RTCRtpReceiver
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rtcrtpreceiver import TimestampMapper
+from aiortc.rtp import RtpPacket
 
 from qbcall.adapters.rtc_decoding import DecoderThread
 from qbcall.adapters.rtc_pictures import Format, Pictures
@@ -38,21 +39,37 @@ class Intake(Protocol):
         """Deliver nothing more."""
 
 
-def receive(receiver: RTCRtpReceiver, viewer: Viewer) -> tuple[Received, Intake]:
+class Buffer(Intake, Protocol):
+    """An intake in the place of aiortc's own buffer."""
+
+    def add(self, packet: RtpPacket) -> tuple[bool, None]:
+        """A packet came. Aiortc is neither to ask for anything nor to decode it."""
+
+
+Wrap = Callable[[MediaKind, Buffer], Buffer]
+"""Puts something before a buffer."""
+
+
+def _bare(kind: MediaKind, buffer: Buffer) -> Buffer:
+    return buffer
+
+
+def receive(receiver: RTCRtpReceiver, viewer: Viewer, wrap: Wrap = _bare) -> tuple[Received, Intake]:
     """Hand what comes in to the viewer; the receiver must not have received anything yet."""
     received = Received(MediaKind(receiver.track.kind), viewer)
     if SUITED:
-        return received, _on_demand(receiver, received, viewer.thread)
+        return received, _on_demand(receiver, received, viewer.thread, wrap)
     return received, IncomingTrack(receiver.track, received.hand_over)
 
 
-def _on_demand(receiver: RTCRtpReceiver, received: Received, thread: DecoderThread) -> Intake:
+def _on_demand(receiver: RTCRtpReceiver, received: Received, thread: DecoderThread, wrap: Wrap) -> Buffer:
     format = Format(vars(receiver)[_CODECS], TimestampMapper().map)
-    intake = (
+    intake: Buffer = (
         Pictures(received, format, thread, Requests(receiver))
         if received.kind is MediaKind.VIDEO
         else Sound(received, format)
     )
+    intake = wrap(received.kind, intake)
     vars(receiver)[_QUEUE].put(None)  # its thread ends as soon as it starts
     setattr(receiver, _BUFFER, intake)
     setattr(receiver, _NACKS, None)

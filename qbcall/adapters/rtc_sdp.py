@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from qbcall.core.model import MediaKind
+from qbcall.core.model import Candidate, MediaKind
 from qbcall.errors import NegotiationError
 
 MAX_SDP = 65536
@@ -115,6 +115,16 @@ class Sdp:
         """Identification tags of the sections that share one transport."""
         groups = [value.split() for value in attributes(self.lines, "group")]
         return next((tuple(group[1:]) for group in groups if group[:1] == ["BUNDLE"]), ())
+
+
+def with_candidates(text: str, some: Iterable[Candidate]) -> str:
+    """The description with more candidates, each in its section."""
+    sdp = parse(text)
+    sections = {section.mid: section for section in sdp.sections}
+    for one in some:
+        if one.mid in sections:
+            sections[one.mid].lines.append(f"a={one.candidate}")
+    return "".join(f"{line}\r\n" for line in sdp.lines) + "".join(section.text() for section in sdp.sections)
 
 
 def attributes(lines: Iterable[str], name: str) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,13 @@ class Search:
     def heard_at(self) -> float | None:
         """When the peer was last heard, in seconds of the event loop's clock; None: nobody is connected."""
         return max((path.heard_at for path in self.paths if path.heard_at is not None), default=None)
+
+    async def gathered(self, patience: float) -> None:
+        """Wait until no more candidates may be found, at most so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                for path in self.paths:
+                    await path.gathered()
 
     def stop(self) -> None:
         """Wait for no server any more."""

@@ -19,6 +19,7 @@ class StockTrack(OutgoingTrack):
 
     def __init__(self, stream: SharedStream) -> None:
         super().__init__(stream)
+        self._frames = stream
         self._feed: Feed | None = None
 
     async def recv(self) -> Frame:
@@ -30,7 +31,7 @@ class StockTrack(OutgoingTrack):
         if self.readyState != "live":
             raise MediaStreamError
         if self._feed is None:
-            self._feed = self._stream.subscribe()
+            self._feed = self._frames.subscribe()
         try:
             frame = await self._feed.recv()
         except Exception as error:

@@ -51,6 +51,9 @@ class StockSearch:
             self._heard_at = asyncio.get_running_loop().time()
         return self._heard_at
 
+    async def gathered(self, patience: float) -> None:
+        """An offer or answer waited for all already."""
+
     def stop(self) -> None:
         """Nothing can be stopped."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Protocol
 
 import av
 from aiortc import MediaStreamTrack, RTCRtpCodecParameters
@@ -12,8 +13,8 @@ from aiortc.mediastreams import MediaStreamError
 from aiortc.rtcrtpsender import RTCEncodedFrame
 
 from qbcall.adapters.rtc_demand import START
-from qbcall.adapters.rtc_encoder import SharedStream
 from qbcall.adapters.rtc_share import Share, Terms
+from qbcall.core.model import MediaKind
 from qbcall.media.frames import Frame
 
 log = logging.getLogger("qbcall.adapters.rtc")
@@ -32,10 +33,21 @@ class FrameCount:
         self.latest = frame
 
 
+class Stream(Protocol):
+    """What is sent of one kind of media, to all peers."""
+
+    @property
+    def kind(self) -> MediaKind:
+        """Sound or picture."""
+
+    def share(self, codec: RTCRtpCodecParameters, terms: Terms) -> Share:
+        """What one more peer gets."""
+
+
 class OutgoingTrack(MediaStreamTrack):
     """One peer's own track of what is sent: aiortc stops the track of a connection that breaks."""
 
-    def __init__(self, stream: SharedStream) -> None:
+    def __init__(self, stream: Stream) -> None:
         super().__init__()
         self.kind = stream.kind.value
         self.count = FrameCount()

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from typing import Any, Protocol
 
 from aioice import Candidate
-from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection
+from aiortc import RTCCertificate, RTCConfiguration, RTCIceServer, RTCPeerConnection
 
 from qbcall.adapters.rtc_addresses import IceSettings
 from qbcall.core.impairment import Impairment
@@ -40,6 +40,9 @@ class Transport(Protocol):
     @property
     def heard_at(self) -> float | None:
         """When the peer was last heard, in seconds of the event loop's clock; None: nobody is connected."""
+
+    async def gathered(self, patience: float) -> None:
+        """Wait until no more candidates may be found, at most so many seconds."""
 
     def stop(self) -> None:
         """Wait for no server any more."""
@@ -68,7 +71,7 @@ try:
     from qbcall.adapters.rtc_closable import ClosablePeerConnection
 except (ImportError, AttributeError) as error:
     CLOSES = False
-    instead("a call that is closed while it connects may leave a task behind", error)
+    instead("a call that is closed while it connects may leave a task behind, and has other keys after a loss", error)
 try:
     from qbcall.adapters.rtc_impaired import ImpairedNetwork
 except (ImportError, AttributeError) as error:
@@ -94,9 +97,9 @@ def transport(
     return Search(ice, LastingPath, found, heard_again, socket=network.socket if network else None)
 
 
-def peer_connection(configuration: RTCConfiguration) -> RTCPeerConnection:
-    """One that leaves nothing behind."""
-    return ClosablePeerConnection(configuration) if CLOSES else RTCPeerConnection(configuration)
+def peer_connection(configuration: RTCConfiguration, certificate: RTCCertificate | None) -> RTCPeerConnection:
+    """One that leaves nothing behind, and has these keys."""
+    return ClosablePeerConnection(configuration, certificate) if CLOSES else RTCPeerConnection(configuration)
 
 
 def impaired(impairment: Impairment) -> ImpairedNetwork:

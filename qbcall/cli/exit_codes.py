@@ -15,6 +15,7 @@ from qbcall.errors import (
     MediaError,
     MediaFailed,
     NoAnswer,
+    PeerNotTrusted,
     ProgramMissing,
     Rejected,
     SignalFailed,
@@ -44,7 +45,8 @@ class ExitCode(enum.IntEnum):
     NO_ANSWER = 7
     """Nobody answered, or the caller gave up before."""
     SECURITY = 8
-    """The link would not be safe: TLS missing or not trusted, a weak login, plain text to another machine."""
+    """The link would not be safe: TLS missing or not trusted, a weak login, plain text to another machine; or
+    another device wanted to go on in the place of the one that took part in the call."""
     MEDIA = 9
     """Accepted, but media could not be established."""
     LOST = 10
@@ -84,6 +86,8 @@ class Outcome(enum.Enum):
     """Accepted, but media was never connected."""
     LOST = "lost"
     """Connected, then lost."""
+    SECURITY = "security"
+    """Connected, then another device wanted to go on in the place of the one that took part."""
 
 
 OUTCOMES: dict[tuple[EndReason, bool], Outcome] = {
@@ -99,6 +103,8 @@ OUTCOMES: dict[tuple[EndReason, bool], Outcome] = {
     (EndReason.MEDIA_FAILED, False): Outcome.MEDIA_FAILED,
     (EndReason.DISCONNECT_TIMEOUT, False): Outcome.LOST,
     (EndReason.DISCONNECT_TIMEOUT, True): Outcome.LOST,
+    (EndReason.SECURITY, False): Outcome.SECURITY,
+    (EndReason.SECURITY, True): Outcome.SECURITY,
 }
 """Why a call ended and whether it was ever connected -> how it went. Connected, and not here: answered."""
 
@@ -112,6 +118,7 @@ CODES_OF_OUTCOMES: dict[Outcome, ExitCode] = {
     Outcome.DECLINED: ExitCode.OK,
     Outcome.MEDIA_FAILED: ExitCode.MEDIA,
     Outcome.LOST: ExitCode.LOST,
+    Outcome.SECURITY: ExitCode.SECURITY,
 }
 
 CODES_OF_ERRORS: dict[type[Exception], ExitCode] = {
@@ -130,6 +137,7 @@ CODES_OF_ERRORS: dict[type[Exception], ExitCode] = {
     Cancelled: ExitCode.NO_ANSWER,
     MediaFailed: ExitCode.MEDIA,
     CallLost: ExitCode.LOST,
+    PeerNotTrusted: ExitCode.SECURITY,
     SignalFailed: ExitCode.NOT_SENT,
 }
 """Class of error -> code; the nearest class above an error counts."""

@@ -33,8 +33,9 @@ from qbcall.core.model import (
     User,
 )
 from qbcall.core.peer import Peer
+from qbcall.core.preconnection import preconnect
 from qbcall.core.reconnection import watch
-from qbcall.core.room import Abandon, GaveUp, Merge, Restored, Ring, Room, Settle
+from qbcall.core.room import Abandon, Distrust, GaveUp, Merge, Restored, Ring, Room, Settle
 from qbcall.core.signals import (
     Accept,
     Candidates,
@@ -45,6 +46,8 @@ from qbcall.core.signals import (
     Update,
 )
 
+STALE = 1.0
+"""Seconds; who was not heard for so long over an early connection, though asked three times a second, may be gone."""
 OVERSLEPT = 0.25
 """Seconds; a timer that falls due later than this was held up by something."""
 
@@ -72,6 +75,24 @@ def dialled(peer: Peer, what: object) -> bool:
     return peer.dialled
 
 
+def answers(peer: Peer, what: Accept) -> bool:
+    """This side invited the user, and gets an answer to its offer."""
+    return peer.dialled and not what.early
+
+
+def names_early(peer: Peer, what: Accept) -> bool:
+    """It names the early connection to the device that it comes from."""
+    early = peer.early
+    return early is not None and what.early == early.id and peer.speaker == early.device
+
+
+def has_early(peer: Peer, what: AcceptCall) -> bool:
+    """There is an early connection to the device that invites, for all that is sent."""
+    early = peer.early
+    lately = early is not None and early.device == peer.device and peer.room.now - early.heard_at <= STALE
+    return lately and what.sends_all
+
+
 def answered(peer: Peer, what: object) -> bool:
     """This side accepted the user's offer."""
     return peer.answered
@@ -83,8 +104,8 @@ def path_broken(peer: Peer, what: object) -> bool:
 
 
 def media_failed(peer: Peer, what: object) -> bool:
-    """Media was never established: there is nothing to wait for."""
-    return peer.end_reason is EndReason.MEDIA_FAILED
+    """Media was never established, or cannot be trusted: there is nothing to wait for."""
+    return peer.end_reason in {EndReason.MEDIA_FAILED, EndReason.SECURITY}
 
 
 def rejoins(peer: Peer, what: object) -> bool:
@@ -134,6 +155,7 @@ CONNECTION = table(
     on(P.PENDING, RestartOffer, P.CONNECTING, Peer.answer_restart, when=rejoined),
     on(P.PENDING, RestartOffer, stay, Peer.keep_restart, when=rejoins),
     on(SETTING_UP, RestartOffer, stay, Peer.answer_restart, when=rejoins_there),
+    on(P.PENDING, AcceptCall, P.CONNECTING, Peer.accept_early, when=has_early),
     on(P.PENDING, AcceptCall, P.CONNECTING, Peer.answer, when=has_offer),
     on(P.PENDING, AcceptCall, stay, Peer.offer, when=leads),
     on(P.PENDING, AcceptCall, stay, Peer.wait),
@@ -143,7 +165,8 @@ CONNECTION = table(
     on(P.PENDING, Invite, stay, when=dialled),
     on(P.PENDING, Invite, P.CONNECTING, Peer.answer_at_once, when=joined),
     on(P.PENDING, Invite, stay, Peer.keep_offer),
-    on(P.PENDING, Accept, P.CONNECTING, Peer.accepted, when=dialled),
+    on(P.PENDING, Accept, P.CONNECTING, Peer.accepted, when=answers),
+    on(P.PENDING, Accept, P.CONNECTING, Peer.accepted_early, when=names_early),
     on(P.PENDING, AnswerDue, P.NO_ANSWER, Peer.not_answered),
     on(P.PENDING, Candidates, stay, Peer.keep_candidates),
     on((P.PENDING, *SETTING_UP), MediaBroke, P.FAILED, Peer.fail),
@@ -171,6 +194,7 @@ CONNECTION = table(
     on(P.CONNECTED, Restored, stay, Peer.heard),
     on((P.DISCONNECTED, P.FAILED), Restored, P.CONNECTED),
     on((P.DISCONNECTED, P.FAILED), GaveUp, P.DISCONNECT_TIMEOUT, Peer.say_goodbye),
+    on(ESTABLISHED, Distrust, P.FAILED, Peer.distrust),
     on(LIVE, Update, stay, Peer.hear_update),
     on(UP, SendUpdate, stay, Peer.send_update),
     on(LIVE, Decline, P.REJECTED, Peer.rejected, when=takes_part),
@@ -206,4 +230,4 @@ CONNECTION = table(
 
 def new_peer(room: Room, user: User) -> Peer:
     """Another user of a call."""
-    return Peer(room, user, CONNECTION, watch)
+    return Peer(room, user, CONNECTION, watch, preconnect)

@@ -44,6 +44,8 @@ class CreateOffer(MediaEffect):
     """Make a peer connection and an offer; `OfferReady` or `MediaBroke` follows."""
 
     media: CallMedia
+    early: bool = False
+    """Nothing is sent and nothing delivered before `StartMedia`; the offer has all candidates that there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,8 @@ class AcceptOffer(MediaEffect):
 
     media: CallMedia
     offer: Description
+    early: bool = False
+    """As in `CreateOffer`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +63,11 @@ class ApplyAnswer(MediaEffect):
     """Use the answer to the offer of this epoch."""
 
     answer: Description
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartMedia(MediaEffect):
+    """An early connection is used from now on: `IceConnected` and `RemoteTrack` follow, though it was connected."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +117,7 @@ Effect = (
     | CreateOffer
     | AcceptOffer
     | ApplyAnswer
+    | StartMedia
     | AddCandidates
     | CloseMedia
     | ReadStats

@@ -276,7 +276,8 @@ class Engine:
         elif (reason := self._refusal(head)) is not None:
             self._refuse(sender, head, reason)
         else:
-            self._open(head).ring(sender, device, invite, self._now)
+            trusted = self.policy.trusts(head.caller, self.contacts)
+            self._open(head).ring(sender, device, invite, self._now, trusted=trusted)
 
     def _may_rejoin(self, sender: User, head: CallHead | None) -> bool:
         """A call that this user does not know, but is in: this program, or its machine, began anew."""

@@ -61,6 +61,8 @@ class AcceptCall:
     info: Info = field(default_factory=dict)
     data: str = ""
     """What this user says about itself for the whole call."""
+    sends_all: bool = True
+    """All that the call is about is sent; a connection that was made while it rang agreed on that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -163,6 +163,8 @@ class EndReason(enum.Enum):
     """Accepted, but media could not be established."""
     DISCONNECT_TIMEOUT = "disconnect_timeout"
     """Was connected, then lost for the whole disconnect interval."""
+    SECURITY = "security"
+    """Was connected and lost, and another device than the one that took part wanted to go on, with other keys."""
 
 
 class DeclineReason(enum.Enum):

@@ -21,6 +21,7 @@ from qbcall.core.effects import (
     Drop,
     Emit,
     ReadStats,
+    StartMedia,
 )
 from qbcall.core.health import Change, Directions
 from qbcall.core.inputs import (
@@ -60,7 +61,8 @@ from qbcall.core.model import (
     PeerState,
     User,
 )
-from qbcall.core.room import Abandon, GaveUp, Merge, Restored, Room
+from qbcall.core.pinning import fingerprints
+from qbcall.core.room import Abandon, Distrust, Early, GaveUp, Merge, Restored, Room
 from qbcall.core.signals import (
     Accept,
     Candidates,
@@ -86,12 +88,18 @@ class Peer:
     """One other user of a call."""
 
     def __init__(
-        self, room: Room, user: User, rules: Table[Peer, PeerState], watch: Callable[[Peer], Region[Any, Any]]
+        self,
+        room: Room,
+        user: User,
+        rules: Table[Peer, PeerState],
+        watch: Callable[[Peer], Region[Any, Any]],
+        preconnect: Callable[[Peer], Region[Any, Any]],
     ) -> None:
         self.room = room
         self.user = user
         self.connection = Region(rules, self, PeerState.NEW)
         self.reconnection = watch(self)
+        self.preconnection = preconnect(self)
         self.data = ""
         """What the user says about itself."""
         self.receipts = False
@@ -103,6 +111,8 @@ class Peer:
         self.device: Device | None = None
         """The one device that takes part for this user, once it is known."""
         self.end_reason: EndReason | None = None
+        self.pins: frozenset[str] = frozenset()
+        """Fingerprints of its keys."""
         self.speaker: Device | None = None
         """Device that sent the present signal."""
         self.doubt: End | None = None
@@ -110,6 +120,8 @@ class Peer:
         self._doubted_at = 0.0
         self.fresh: Epoch | None = None
         """The peer connection that is to take the place of the present one."""
+        self.early: Early | None = None
+        """What is known of `fresh` while the call rings, once an accept may name it."""
         self._present: Epoch | None = None
         self._offer: Description | None = None
         self._invite: Invite | None = None
@@ -176,6 +188,7 @@ class Peer:
         fresh = isinstance(what, MediaFact) and what.epoch == self.fresh
         handled = not fresh and self.connection.feed(what)
         handled |= self.reconnection.feed(what)
+        handled |= self.preconnection.feed(what)
         while self._internal and not self.over:
             inside = self._internal.popleft()
             self.connection.feed(inside)
@@ -246,14 +259,14 @@ class Peer:
     def keep_offer(self, what: Invite) -> None:
         """The newest offer counts; it is answered when this user accepts."""
         self._offer = what.offer
-        self.pin()
+        self.pin(what.offer)
         self._meet(what)
 
     def keep_restart(self, what: RestartOffer) -> None:
         """The newest offer counts; who sends it knows this side as one that acknowledges."""
         self._offer, self._restart_id = what.offer, what.offer_id
         self.receipts = True
-        self.pin()
+        self.pin(what.offer)
 
     def answer_restart(self, what: RestartOffer) -> None:
         """This user is back in the call already, or its answer to an older offer came to nothing."""
@@ -296,7 +309,9 @@ class Peer:
     def dial(self, what: OfferReady) -> None:
         """The offer is ready: invite, and repeat it. Only the caller's invitation carries words to the callee."""
         info = {} if self.room.incoming else self.room.info
-        self._invite = Invite(head=self.room.head, offer=what.offer, info=info, data=self.room.data, receipts=True)
+        self._invite = Invite(
+            head=self.room.head, offer=what.offer, info=info, data=self.room.data, receipts=True, early=True
+        )
         self.redial(DialDue())
 
     def redial(self, what: DialDue) -> None:
@@ -308,12 +323,37 @@ class Peer:
     def accepted(self, what: Accept) -> None:
         """The user accepted; the first device that does is the one."""
         self._agreed = True
-        self.pin()
+        self.discard()
+        self.pin(what.answer)
         self._meet(what)
         self.emit(ev.PeerAccepted(call=self._call, peer=self.user, info=what.info))
-        self.room.out(ApplyAnswer(call=self._call, peer=self.user, epoch=self.epoch, answer=what.answer))
+        assert self._present is not None, "this side offered"
+        self.room.out(ApplyAnswer(call=self._call, peer=self.user, epoch=self._present, answer=what.answer))
         self._use_candidates()
         self.trickle()
+
+    def accepted_early(self, what: Accept) -> None:
+        """The user accepted, over the connection that was made while the call rang there."""
+        self._agreed = True
+        self.pin(what.answer)
+        self._meet(what)
+        self.emit(ev.PeerAccepted(call=self._call, peer=self.user, info=what.info))
+        self._use_early()
+
+    def accept_early(self, what: AcceptCall) -> None:
+        """Accept over the connection that was made while the call rang."""
+        assert self.early is not None, "guarded by has_early"
+        self._agreed = True
+        self._accept = Accept(
+            call=self._call,
+            answer=self.early.offer,
+            info=self.room.info,
+            data=self.room.data,
+            receipts=True,
+            early=self.early.id,
+        )
+        self.room.transmit(self.user, self._accept)
+        self._use_early()
 
     def send_accept(self, what: AnswerReady) -> None:
         """The answer is ready; it is kept, for it may get lost."""
@@ -458,33 +498,47 @@ class Peer:
         elif self.dialled or self.answered:
             self.room.transmit(self.user, self.farewell)
 
+    def distrust(self, what: Distrust) -> None:
+        """Another device wanted to go on in the place of the one that took part."""
+        self.end_reason = EndReason.SECURITY
+        self._detail = "another device, with other keys, wanted to go on"
+        self.room.transmit(self.user, self.farewell)
+
     def say_goodbye(self, what: GaveUp) -> None:
         """The connection did not come back."""
         self.end_reason = EndReason.DISCONNECT_TIMEOUT
         self.room.transmit(self.user, self.farewell)
 
-    def prepare(self) -> None:
-        """One more peer connection, beside the present one."""
+    def prepare(self, *, trickle: bool = True) -> None:
+        """One more peer connection, beside the present one; `trickle`: candidates are about it from now on."""
         self.discard()
         self.epoch = self.fresh = Epoch(self.epoch + 1)
-        self._heard_candidates = 0
-        self._ours = Trickle()
+        if trickle:
+            self._heard_candidates = 0
+            self._ours = Trickle()
 
     def adopt(self) -> None:
         """The fresh peer connection takes the place of the present one."""
         self._close(self._present)
         self._present, self.fresh = self.fresh, None
+        self.early = None
         self._path_broken = False
         self.doubt = None
 
     def discard(self) -> None:
         """The fresh peer connection is not wanted any more."""
         self._close(self.fresh)
-        self.fresh = None
+        self.fresh = self.early = None
 
-    def pin(self) -> None:
-        """The device that sent the present signal is the one that takes part."""
+    def pin(self, described: Description) -> None:
+        """The device that sent the present signal is the one that takes part, with these keys."""
         self.device = self.speaker
+        self.pins = fingerprints(described)
+
+    def knows(self, described: Description) -> bool:
+        """Whether the present signal comes from the device that takes part, or from one with its keys."""
+        shown = fingerprints(described)
+        return self.device in {None, self.speaker} or bool(shown and shown <= self.pins)
 
     def say(self, signal: Signal) -> None:
         """Send a signal to this user."""
@@ -528,6 +582,11 @@ class Peer:
         state = self.state
         if not self.feed(what):
             self.drop(f"{type(what).__name__} in state {state.name}")
+
+    def _use_early(self) -> None:
+        self._candidates, self._ours = [], Trickle()
+        self.adopt()
+        self.room.out(StartMedia(call=self._call, peer=self.user, epoch=self.epoch))
 
     def _open(self) -> None:
         self.prepare()

@@ -34,6 +34,8 @@ RANGES = {
 
 ROSTER = "roster"
 """In `allow`: the contacts of the account (RFC 6121, section 2)."""
+OFF, TRUSTED = "off", "trusted"
+"""What `preconnect` may be."""
 SHORTEST_STATS = 0.1
 """Seconds; measuring more often only costs time."""
 
@@ -82,6 +84,10 @@ class Policy:
     allow: tuple[str, ...] = ("any",)
     """Who may ring: `any`, `roster` (the contacts), `jid:PATTERN`, `domain:PATTERN` or a PATTERN; as in a shell."""
 
+    preconnect: str = OFF
+    """`trusted`: while a call rings, connect to its caller if `allow` names them, or has them by `roster`.
+    They see this machine's addresses before the call is accepted; no media flows. `off`: connect after the accept."""
+
     def __post_init__(self) -> None:
         for name, limits in RANGES.items():
             check_range(name, getattr(self, name), limits)
@@ -95,6 +101,8 @@ class Policy:
                 raise TypeError(f"{name} must be a whole number, not {value!r}")
             if not low <= value <= high:
                 raise InvalidArgument(f"{name} must be between {low} and {high}, not {value}")
+        if self.preconnect not in (OFF, TRUSTED):
+            raise InvalidArgument(f"preconnect must be {OFF} or {TRUSTED}, not {self.preconnect!r}")
         for field in fields(self):
             if field.type == "bool" and type(getattr(self, field.name)) is not bool:
                 raise TypeError(f"{field.name} must be true or false, not {getattr(self, field.name)!r}")
@@ -102,6 +110,16 @@ class Policy:
     def allows(self, user: User, contacts: Collection[User] = ()) -> bool:
         """Whether this user may ring here."""
         return any(user in contacts if rule == ROSTER else _matches(rule, user) for rule in self.allow)
+
+    def trusts(self, user: User, contacts: Collection[User] = ()) -> bool:
+        """Whether this user may know this machine's addresses before their call is accepted.
+
+        A pattern or a domain trusts nobody: strangers may fit.
+        """
+        named = (
+            user in contacts if rule == ROSTER else rule.lower().removeprefix("jid:") == user for rule in self.allow
+        )
+        return self.preconnect == TRUSTED and any(named)
 
 
 def check_range(name: str, value: object, limits: Range) -> None:

@@ -33,9 +33,9 @@ from qbcall.core.inputs import (
     Timer,
 )
 from qbcall.core.machine import Region, ignored, on, stay, table
-from qbcall.core.model import CallId, PeerState
+from qbcall.core.model import CallId, Device, PeerState
 from qbcall.core.peer import Peer
-from qbcall.core.room import GaveUp, Restored
+from qbcall.core.room import Distrust, GaveUp, Restored
 from qbcall.core.signals import NotKnown, Probe, RestartAnswer, RestartOffer
 
 PROBE_INTERVAL = 0.5
@@ -52,7 +52,7 @@ class Recovery(enum.Enum):
     RESTARTING = "restarting"
     """It is made anew."""
     FAILED = "failed"
-    """It did not come back within the disconnect interval."""
+    """It did not come back within the disconnect interval, or cannot be trusted."""
 
 
 class Reconnection:
@@ -67,8 +67,8 @@ class Reconnection:
         self.awaits_answer = False
         """The offer is ours, and was not answered."""
         self._sent: RestartOffer | None = None
-        self._anew = False
-        """The user's client has forgotten the call."""
+        self.anew: set[Device | None] = set()
+        """Devices of the user that have forgotten the call, and want to be in it again."""
         self._lost_at = 0.0
 
     def deadline(self, timer: type[Timer]) -> float | None:
@@ -86,7 +86,7 @@ class Reconnection:
     def begin(self, what: StallDue | RestartOffer) -> None:
         """The connection is lost."""
         self._lost_at = self.peer.room.now
-        self._anew = False
+        self.anew.clear()
         self.attempts = 0
         self.peer.emit(ev.PeerReconnecting(call=self._call, peer=self.peer.user))
 
@@ -111,6 +111,11 @@ class Reconnection:
         self.peer.emit(ev.PeerReconnectFailed(call=self._call, peer=self.peer.user))
         self.peer.later(GaveUp())
 
+    def refuse(self, what: RestartOffer | RestartAnswer) -> None:
+        """Another device, with other keys, wants to go on in the place of the one that took part."""
+        self.peer.emit(ev.PeerReconnectFailed(call=self._call, peer=self.peer.user))
+        self.peer.later(Distrust())
+
     def offer(self, what: RestartDue | RestartOffer | NotKnown) -> None:
         """Make the connection anew, from this side."""
         self._sent = None
@@ -126,7 +131,7 @@ class Reconnection:
         self._restart()
         self.offer_id = what.offer_id
         self.awaits_answer = False
-        self.peer.pin()
+        self.peer.pin(what.offer)
         media, epoch = self.peer.room.head.media, self.peer.epoch
         self.peer.room.out(
             AcceptOffer(call=self._call, peer=self.peer.user, epoch=epoch, media=media, offer=what.offer)
@@ -150,12 +155,12 @@ class Reconnection:
 
     def take_back(self, what: NotKnown) -> None:
         """The user's client began anew: there is nothing to wait for."""
-        self._anew = True
+        self.anew.add(self.peer.speaker)
         self.offer(what)
 
     def take_back_again(self, what: NotKnown) -> None:
         """It did not get the offer: it was not there yet, or another client of the user answered."""
-        self._anew = True
+        self.anew.add(self.peer.speaker)
         if not self.awaits_answer:
             self.offer(what)
         elif self._sent is not None:
@@ -182,10 +187,10 @@ class Reconnection:
     def apply(self, what: RestartAnswer) -> None:
         """The fresh offer is answered: from now on the path has a whole interval to come up."""
         self.awaits_answer = False
-        if self._anew:
+        if self.peer.speaker in self.anew:
             self.peer.room.began_anew(self.peer.user)
-        self._anew = False
-        self.peer.pin()
+        self.anew.clear()
+        self.peer.pin(what.answer)
         self.peer.reconnection.arm(RestartDue, self.peer.room.now + self.peer.room.policy.restart_interval)
         self.peer.room.out(
             ApplyAnswer(call=self._call, peer=self.peer.user, epoch=self.peer.epoch, answer=what.answer)
@@ -212,10 +217,9 @@ def is_lost(watch: Reconnection, what: object) -> bool:
     return watch.peer.state in {PeerState.DISCONNECTED, PeerState.FAILED}
 
 
-def was_up(watch: Reconnection, what: object) -> bool:
+def was_up(watch: Reconnection, what: RestartOffer) -> bool:
     """The connection was up, and it is its device that speaks."""
-    peer = watch.peer
-    return (peer.state is PeerState.CONNECTED or is_lost(watch, what)) and peer.device in {None, peer.speaker}
+    return (watch.peer.state is PeerState.CONNECTED or is_lost(watch, what)) and watch.peer.knows(what.offer)
 
 
 def leads(watch: Reconnection, what: object) -> bool:
@@ -223,7 +227,7 @@ def leads(watch: Reconnection, what: object) -> bool:
     return watch.peer.room.restarts(watch.peer.user)
 
 
-def was_up_and_leads(watch: Reconnection, what: object) -> bool:
+def was_up_and_leads(watch: Reconnection, what: RestartOffer) -> bool:
     """The connection was up, and this side's offers count."""
     return was_up(watch, what) and leads(watch, what)
 
@@ -238,6 +242,16 @@ def is_current(watch: Reconnection, what: RestartAnswer) -> bool:
     return watch.awaits_answer and what.offer_id == watch.offer_id
 
 
+def is_strange(watch: Reconnection, what: RestartOffer) -> bool:
+    """It is of another device than the one that takes part, with other keys."""
+    return not watch.peer.knows(what.offer)
+
+
+def is_strange_answer(watch: Reconnection, what: RestartAnswer) -> bool:
+    """It answers the present offer, with other keys, and is not of the device that takes part or took its place."""
+    return is_current(watch, what) and not watch.peer.knows(what.answer) and watch.peer.speaker not in watch.anew
+
+
 R = Recovery
 RECONNECTION = table(
     "RECONNECTION",
@@ -248,6 +262,8 @@ RECONNECTION = table(
     on(R.GRACE, RestartDue, R.RESTARTING, Reconnection.offer),
     on(R.GRACE, NotKnown, R.RESTARTING, Reconnection.take_back),
     on((R.GRACE, R.RESTARTING), ProbeDue, stay, Reconnection.probe),
+    on((R.GRACE, R.RESTARTING), RestartOffer, R.FAILED, Reconnection.refuse, when=is_strange),
+    on(R.RESTARTING, RestartAnswer, R.FAILED, Reconnection.refuse, when=is_strange_answer),
     on(R.GRACE, RestartOffer, R.RESTARTING, Reconnection.offer, when=leads),
     on(R.GRACE, RestartOffer, R.RESTARTING, Reconnection.answer),
     on(R.RESTARTING, OfferReady, stay, Reconnection.send_offer),

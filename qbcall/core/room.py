@@ -11,6 +11,8 @@ from qbcall.core.effects import (
 )
 from qbcall.core.model import (
     CallHead,
+    Description,
+    Device,
     EndReason,
     Info,
     User,
@@ -47,6 +49,11 @@ class GaveUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Distrust:
+    """Somebody wanted to take the place of the device that takes part."""
+
+
+@dataclass(frozen=True, slots=True)
 class Restored:
     """A fresh peer connection took the place of the lost one."""
 
@@ -54,6 +61,19 @@ class Restored:
 @dataclass(frozen=True, slots=True)
 class Settle:
     """Nothing happened; see whether something follows from what happened elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Early:
+    """A connection that was made while the call rings, and that an accept may name."""
+
+    id: str
+    device: Device | None
+    """Of the other user."""
+    offer: Description
+    """What the callee offered."""
+    heard_at: float
+    """Seconds; when the other side was heard."""
 
 
 class Line(Protocol):
@@ -86,6 +106,8 @@ class Room(Protocol):
     """This user was in the call before, but forgot it."""
     joined: bool
     """This user takes part: called, or accepted."""
+    trusted: bool
+    """The caller may know where this user is before the call is accepted."""
     info: Info
     """What this user said when calling or accepting."""
     data: str

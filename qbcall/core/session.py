@@ -69,6 +69,7 @@ class Session:
         """Whose word this user answers, if the call came in."""
         self.incoming = self.host != me
         self.joined = not self.incoming
+        self.trusted = False
         self.info: Info = {}
         self.reason: EndReason | None = None
         self.answer_deadline = now + policy.answer_timeout
@@ -104,9 +105,10 @@ class Session:
         self.region.feed(what)
         self.settle()
 
-    def ring(self, sender: User, device: Device, invite: Invite, now: float) -> None:
+    def ring(self, sender: User, device: Device, invite: Invite, now: float, *, trusted: bool) -> None:
         """The call came in, told by the caller or, if that was lost, by another callee."""
         self.now = now
+        self.trusted = trusted
         self.region.feed(invite)
         for user, peer in self.peers.items():
             if user == sender:

@@ -33,6 +33,8 @@ class Invite:
     """What the sender says about itself for the whole call, at most 1000 characters (Vonage: connection data)."""
     receipts: bool = False
     """The sender acknowledges messages."""
+    early: bool = False
+    """The sender answers early offers."""
 
     @property
     def call(self) -> CallId:
@@ -51,6 +53,8 @@ class Accept:
     """As in `Invite`."""
     receipts: bool = False
     """As in `Invite`."""
+    early: str = ""
+    """Id of the early offer whose connection is to be used: `answer` is that offer. Empty: `answer` is an answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +88,24 @@ class Update:
 
     call: CallId
     info: Info
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlyOffer:
+    """An offer of a callee for a connection while the call rings."""
+
+    call: CallId
+    offer_id: str
+    offer: Description
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlyAnswer:
+    """The caller's answer to the early offer of the same id."""
+
+    call: CallId
+    offer_id: str
+    answer: Description
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +197,8 @@ Signal = (
     | End
     | Candidates
     | Update
+    | EarlyOffer
+    | EarlyAnswer
     | RestartOffer
     | RestartAnswer
     | Probe

@@ -18,6 +18,8 @@ from qbcall.core.signals import (
     Accept,
     Candidates,
     Decline,
+    EarlyAnswer,
+    EarlyOffer,
     End,
     Invite,
     Message,
@@ -34,6 +36,7 @@ from qbcall.dialects.jid import bare_jid
 from qbcall.dialects.quickblox_info import decline_reason, read_info, write_info
 from qbcall.dialects.quickblox_message import read_update
 from qbcall.dialects.quickblox_participant import read_participant_data, read_receipts, write_participant
+from qbcall.dialects.quickblox_preconnect import REASON, read_early, read_takes_early, write_early
 from qbcall.dialects.xml import CLIENT, Fields, add, children, local_name, utf8_size
 from qbcall.errors import InvalidArgument, Malformed
 
@@ -64,6 +67,8 @@ SIGNAL_TYPES: dict[type[Signal], str] = {
     End: "hangUp",
     Candidates: "iceCandidates",
     Update: "update",
+    EarlyOffer: "update",
+    EarlyAnswer: "update",
     RestartOffer: "update",
     RestartAnswer: "update",
     Message: "update",
@@ -164,6 +169,7 @@ class QuickBlox:
             info=read_info(params),
             data=read_participant_data(params),
             receipts=read_receipts(params),
+            early=read_takes_early(params),
         )
 
     def _head(self, call: CallId, params: Fields) -> CallHead:
@@ -252,6 +258,7 @@ def _accept(call: CallId, params: Fields) -> Accept:
         info=read_info(params),
         data=read_participant_data(params),
         receipts=read_receipts(params),
+        early=read_early(params),
     )
 
 
@@ -291,8 +298,10 @@ def _candidate(item: Fields) -> Candidate:
 
 
 def _update(call: CallId, params: Fields) -> Signal:
-    if params.text("reason").strip() != "reconnect":
+    made = _DESCRIBED.get(params.text("reason").strip())
+    if made is None:
         return Update(call=call, info=read_info(params))
+    offer, answer = made
     found = params.get("sessionDescription")
     if found is None:
         raise Malformed("sessionDescription: missing")
@@ -300,13 +309,18 @@ def _update(call: CallId, params: Fields) -> Signal:
     offer_id = _id_field(description, "offerId")
     match description.text("type").strip():
         case "offer":
-            return RestartOffer(call=call, offer_id=offer_id, offer=_description(description))
+            return offer(call=call, offer_id=offer_id, offer=_description(description))
         case "answer":
-            return RestartAnswer(call=call, offer_id=offer_id, answer=_description(description))
+            return answer(call=call, offer_id=offer_id, answer=_description(description))
         case other:
             raise Malformed(f"sessionDescription: the type is offer or answer, not {other[:40]!r}")
 
 
+_DESCRIBED: dict[str, tuple[type[RestartOffer | EarlyOffer], type[RestartAnswer | EarlyAnswer]]] = {
+    "reconnect": (RestartOffer, RestartAnswer),
+    REASON: (EarlyOffer, EarlyAnswer),
+}
+"""Reason of an update that carries an SDP -> what it is."""
 _READERS: dict[str, Callable[[CallId, Fields], Signal]] = {
     "accept": _accept,
     "reject": _decline,
@@ -321,10 +335,15 @@ def _write_body(params: Element, signal: Signal) -> None:
         case Invite(offer=description) | Accept(answer=description):
             _write_sdp(params, description)
             write_participant(params, signal.data, signal.receipts)
+            write_early(params, signal.early)
         case RestartOffer(offer_id=offer_id, offer=description):
-            _write_restart(params, "offer", offer_id, description)
+            _write_described(params, "reconnect", "offer", offer_id, description)
         case RestartAnswer(offer_id=offer_id, answer=description):
-            _write_restart(params, "answer", offer_id, description)
+            _write_described(params, "reconnect", "answer", offer_id, description)
+        case EarlyOffer(offer_id=offer_id, offer=description):
+            _write_described(params, REASON, "offer", offer_id, description)
+        case EarlyAnswer(offer_id=offer_id, answer=description):
+            _write_described(params, REASON, "answer", offer_id, description)
         case Candidates(candidates=candidates):
             _write_candidates(params, candidates)
         case _:
@@ -335,8 +354,8 @@ def _write_sdp(parent: Element, description: Description) -> None:
     add(parent, "sdp", description.sdp.replace("\r\n", "\n"))
 
 
-def _write_restart(params: Element, kind: str, offer_id: str, description: Description) -> None:
-    add(params, "reason", "reconnect")
+def _write_described(params: Element, reason: str, kind: str, offer_id: str, description: Description) -> None:
+    add(params, "reason", reason)
     session_description = add(params, "sessionDescription")
     add(session_description, "offerId", offer_id)
     _write_sdp(session_description, description)

@@ -16,6 +16,7 @@ from qbcall.core.effects import (
     CreateOffer,
     MediaEffect,
     ReadStats,
+    StartMedia,
 )
 from qbcall.core.inputs import (
     AnswerReady,
@@ -82,6 +83,7 @@ class Connection:
     remote: str = ""
     other: Connection | None = None
     up: bool = False
+    early: bool = False
     silent: float = 0.0
     counts: dict[MediaKind, Counts] = field(default_factory=dict)
 
@@ -138,11 +140,18 @@ class PretendMedia:
         match effect:
             case CreateOffer() | AcceptOffer():
                 made = Connection(device, user, effect.call, effect.peer, effect.epoch, effect.media)
+                made.early = effect.early
                 self._make(made, effect.offer if isinstance(effect, AcceptOffer) else None)
             case ApplyAnswer():
                 self._apply(self.open[device, effect.call, effect.peer, effect.epoch], effect.answer)
             case CloseMedia():
                 self._close(self.open.pop((device, effect.call, effect.peer, effect.epoch)))
+            case StartMedia():
+                started = self.open[device, effect.call, effect.peer, effect.epoch]
+                assert started.early
+                started.early = False
+                if started.up:
+                    self._tell_connected(started)
             case ReadStats():
                 self.read += 1
                 self._tell(self.open[device, effect.call, effect.peer, effect.epoch], StatsRead, report=StatsReport())
@@ -161,9 +170,10 @@ class PretendMedia:
             self._tell(made, MediaBroke, after=self.ready, error="no encoder")
             return
         number = next(self._count)
-        made.local = f"offer {number}" if offer is None else f"answer {number} to {offer.sdp}"
+        made.local = f"offer {number}" if offer is None else f"answer {number} to {offer.sdp.splitlines()[0]}"
+        made.local += f"\na=fingerprint:sha-256 {made.device}"  # kept by a device that gets another resource
         self._by_sdp[made.local] = made
-        for delay in self.finds:
+        for delay in () if made.early else self.finds:
             some = (Candidate(f"candidate:{made.user} {made.epoch} {delay:g}"),)
             self._tell(made, CandidatesFound, after=self.ready + delay, candidates=some)
         if offer is None:
@@ -191,9 +201,7 @@ class PretendMedia:
         if other is not None and other.name in self.open and self._world.reaches(one.user, other.user):
             for end in (one, other):
                 end.up = True
-                self._tell(end, IceConnected)
-                for kind in end.media.kinds:
-                    self._tell(end, RemoteTrack, kind=kind)
+                self._tell_connected(end)
                 self._world.later(FLOW, partial(self._flow, end))
                 if self.counting:
                     self._world.later(LOOK, partial(self._look, end))
@@ -201,6 +209,11 @@ class PretendMedia:
             self._tell(one, IceFailed)
         else:
             self._world.later(1.0, partial(self._try, one, left - 1.0))
+
+    def _tell_connected(self, end: Connection) -> None:
+        self._tell(end, IceConnected)
+        for kind in () if end.early else end.media.kinds:
+            self._tell(end, RemoteTrack, kind=kind)
 
     def _flow(self, one: Connection) -> None:
         other = one.other

@@ -24,6 +24,7 @@ from tests.core import (
     test_losing,
     test_mailbox,
     test_matrix,
+    test_preconnect,
     test_rejoining,
     test_restarting,
 )
@@ -45,6 +46,7 @@ MODULES = (
     test_mailbox,
     test_matrix,
     test_rejoining,
+    test_preconnect,
     test_restarting,
 )
 

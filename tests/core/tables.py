@@ -12,12 +12,15 @@ from qbcall.core.machine import Row, Stay, Table
 from qbcall.core.mailbox import MAIL
 from qbcall.core.mailroom import Busy, Quiet
 from qbcall.core.matrix import MATRIX, Changed
+from qbcall.core.preconnection import PRECONNECTION
 from qbcall.core.reconnection import RECONNECTION
-from qbcall.core.room import Abandon, GaveUp, Merge, Restored, Ring, Settle
+from qbcall.core.room import Abandon, Distrust, GaveUp, Merge, Restored, Ring, Settle
 from qbcall.core.session import SESSION
 from qbcall.core.signals import (
     Accept,
     Decline,
+    EarlyAnswer,
+    EarlyOffer,
     Invite,
     Message,
     NotKnown,
@@ -29,7 +32,7 @@ from qbcall.core.signals import (
     Signal,
 )
 
-ALL = (LINK, SESSION, CONNECTION, RECONNECTION, MAIL, MATRIX)
+ALL = (LINK, SESSION, CONNECTION, RECONNECTION, PRECONNECTION, MAIL, MATRIX)
 TABLES: dict[str, Table[Any, Any]] = {table.name: table for table in ALL}
 FACTS: tuple[type[object], ...] = tuple(some for some in get_args(what.Input) if issubclass(some, MediaFact))
 CALL_SIGNALS = tuple(some for some in get_args(Signal) if some not in (Message, Receipt, ReceptionReport))
@@ -44,9 +47,10 @@ WISHES: tuple[type[object], ...] = (
 INPUTS: dict[str, tuple[type[object], ...]] = {
     "LINK": (what.GoOnline, what.GoOffline, what.LinkUp, what.LinkBroke),
     "SESSION": (*WISHES, Invite, Accept, Decline, RestartOffer, RestartAnswer, Settle),
-    "CONNECTION": (*WISHES, Ring, Merge, Abandon, GaveUp, Restored, Settle, *FACTS, *CALL_SIGNALS),
+    "CONNECTION": (*WISHES, Ring, Merge, Abandon, Distrust, GaveUp, Restored, Settle, *FACTS, *CALL_SIGNALS),
     "MAIL": (Busy, Quiet),
     "MATRIX": (Changed,),
+    "PRECONNECTION": (what.AcceptCall, Invite, Accept, EarlyOffer, EarlyAnswer, *FACTS),
     "RECONNECTION": (what.StallDue, RestartOffer, RestartAnswer, Probe, NotKnown, Restored, *FACTS),
 }
 """What each table may be fed, timers aside: a timer runs only in the states that list it."""
@@ -71,6 +75,8 @@ NEVER = "UNKNOWN CLOSED COUNT"
 ANY = "*"
 OF_FRESH = "OfferReady AnswerReady CandidatesFound IceChecking IceConnected IceFailed MediaBroke"
 EARLY = "AnswerReady IceChecking IceConnected IceFailed MediaFlowing MediaCounted RemoteTrack StatsRead"
+BEGUN = "OFFERING ANSWERING CHECKING UP"
+ALL_FACTS = " ".join(some.__name__ for some in FACTS)
 
 UNEXPECTED: tuple[tuple[str, str, str, str], ...] = (
     ("LINK", "CONNECTING ONLINE WAITING REDIALING", "GoOnline", "raises InvalidState"),
@@ -100,9 +106,14 @@ UNEXPECTED: tuple[tuple[str, str, str, str], ...] = (
         "the call refuses it before; an update needs a peer that is up",
     ),
     ("CONNECTION", UP, "StartCall AcceptCall RejectCall", "of a call with others in other states"),
-    ("CONNECTION", f"NEW PENDING {UP}", "RestartAnswer Probe NotKnown", "heard by RECONNECTION"),
-    ("CONNECTION", "NEW CONNECTED DISCONNECTED FAILED", "RestartOffer", "heard by RECONNECTION"),
-    ("CONNECTION", "NEW PENDING CONNECTING CHECKING", "Restored", "only what was up is made anew"),
+    (
+        "CONNECTION",
+        f"NEW PENDING {UP}",
+        "RestartAnswer Probe NotKnown EarlyOffer EarlyAnswer",
+        "not heard by CONNECTION",
+    ),
+    ("CONNECTION", "NEW CONNECTED DISCONNECTED FAILED", "RestartOffer", "not heard by CONNECTION"),
+    ("CONNECTION", "NEW PENDING CONNECTING CHECKING", "Distrust Restored", "only what was up is made anew"),
     ("CONNECTION", "NEW", "Merge Abandon GaveUp Settle", "fed by the call in other states only"),
     ("CONNECTION", "PENDING", "Ring GaveUp Settle", "fed by the call in other states only"),
     ("CONNECTION", UP, "Ring Merge Abandon", "fed by the call in other states only"),
@@ -128,6 +139,13 @@ UNEXPECTED: tuple[tuple[str, str, str, str], ...] = (
     ("MAIL", "BUSY", "Busy", "nothing follows"),
     ("MAIL", "QUIET", "Quiet", "nothing follows"),
     ("MATRIX", "RECENT", "Changed", "once the timer is due, the call sees whether it still holds"),
+    ("PRECONNECTION", "NONE OVER", f"AcceptCall Accept {ALL_FACTS}", "there is no early connection"),
+    ("PRECONNECTION", f"{BEGUN} OVER", "Invite", "a call has one early connection"),
+    ("PRECONNECTION", "ANSWERING CHECKING UP", "OfferReady", "it is made already"),
+    ("PRECONNECTION", "OFFERING CHECKING UP", "AnswerReady", "it is made already, or of the other side"),
+    ("PRECONNECTION", "OFFERING ANSWERING UP", "IceConnected", "told once, when both know of each other"),
+    ("PRECONNECTION", "OFFERING ANSWERING CHECKING", "MediaFlowing", "there is no path yet"),
+    ("PRECONNECTION", BEGUN, "CandidatesFound RemoteTrack StatsRead", "not told of an early connection"),
     ("RECONNECTION", "STABLE", "MediaFlowing Restored", "nothing was lost"),
     ("RECONNECTION", "STABLE GRACE", OF_FRESH, "there is no fresh connection; the present one is CONNECTION's"),
     (

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from qbcall.core.model import User
 from qbcall.core.policy import RANGES, Policy
 from qbcall.errors import InvalidArgument
 
@@ -76,3 +77,30 @@ def test_value_of_another_type_is_refused(name: str, value: object) -> None:
     """QB-015."""
     with pytest.raises(TypeError, match=name):
         Policy(**{name: value})  # type: ignore[arg-type]  # that is the point
+
+
+@pytest.mark.parametrize(
+    ("allow", "trusted"),
+    [
+        (("any",), False),
+        (("*@example.org",), False),
+        (("domain:example.org",), False),
+        (("jid:ann@*",), False),
+        (("ann@example.org",), True),
+        (("jid:Ann@example.org",), True),
+        (("any", "jid:ann@example.org"), True),
+        (("roster",), True),
+        (("any", "roster"), True),
+        (("bob@example.org",), False),
+    ],
+)
+def test_who_is_named_or_a_contact_is_trusted(allow: tuple[str, ...], trusted: bool) -> None:
+    ann = User("ann@example.org")
+    assert Policy(preconnect="trusted", allow=allow).trusts(ann, {ann}) is trusted
+    assert Policy(allow=allow).trusts(ann, {ann}) is False
+    assert Policy(preconnect="trusted", allow=("roster",)).trusts(ann) is False
+
+
+def test_preconnect_is_off_or_trusted() -> None:
+    with pytest.raises(InvalidArgument, match="preconnect must be off or trusted, not 'all'"):
+        Policy(preconnect="all")

@@ -15,9 +15,10 @@ from tests.core.told import lines
 from tests.core.world import STALL, World
 
 
-def cut_off(users: str = "AB") -> World:
+def cut_off(users: str = "AB", *, answers: bool = True) -> World:
     """A and B are connected and lose each other for good after 10 seconds, the chat goes on."""
     world = connected(users)
+    world.swallow = lambda sender, to, signal: isinstance(signal, RestartAnswer) and not answers
     world.run_until(10.05)
     end_paths(world)
     world.cut("A", "B")
@@ -144,7 +145,7 @@ def test_newer_offer_of_the_leader_replaces_the_older_one() -> None:
     world.run(0.1)
     answers = [signal for _, _, signal in world["A"].sent if isinstance(signal, RestartAnswer)]
     assert answers[-1].offer_id == "new"
-    assert answers[-1].answer.sdp.endswith(" to newer")
+    assert " to newer\n" in answers[-1].answer.sdp
 
 
 def test_request_while_the_own_offer_is_on_its_way_is_quiet() -> None:
@@ -196,9 +197,80 @@ def test_fresh_offer_of_a_device_that_logged_in_again_is_taken_once_it_is_lost()
     world = cut_off()
     world.run_until(13.0)
     world["B"].resource = world["B"].device.__class__("B/new")
-    world.signal("B", "A", RestartOffer(call=world["A"].latest, offer_id="1", offer=Description("offer")), "new")
+    offer = Description("offer\na=fingerprint:sha-256 B/1")
+    world.signal("B", "A", RestartOffer(call=world["A"].latest, offer_id="1", offer=offer), "new")
     assert isinstance(world["A"].effects[-1], AcceptOffer)
     assert world["A"].engine.sessions[world["A"].latest].peers[User("B")].device == "B/new"
+
+
+STRANGE = (
+    Description("offer\na=fingerprint:sha-256 other"),
+    Description("offer\na=fingerprint:sha-256 B/1\na=fingerprint:sha-256 other"),
+    Description("offer"),
+)
+"""Of other keys, of some other keys, of no keys."""
+NOT_TRUSTED = [
+    "PeerReconnectFailed B",
+    "PeerFailed B DISCONNECTED>FAILED",
+    "PeerClosed B FAILED>CLOSED SECURITY",
+    "ParticipantLeft B SECURITY",
+    "CallStateChanged CONNECTED>CLOSED",
+    "CallClosed SECURITY",
+]
+
+
+@pytest.mark.parametrize("offer", STRANGE)
+@pytest.mark.parametrize("until", [13.0, 18.5])
+def test_fresh_offer_of_another_device_with_other_keys_ends_it(offer: Description, until: float) -> None:
+    """In the grace, and while it is made anew."""
+    world = cut_off()
+    world.run_until(until)
+    before = len(world.told("A"))
+    world.signal("B", "A", RestartOffer(call=world["A"].latest, offer_id="1", offer=offer), "2")
+    assert world.told("A")[before:] == NOT_TRUSTED
+    assert isinstance(world["A"].sent[-1][2], End)
+    assert world["A"].watch.media == {}
+
+
+def test_answer_of_another_device_with_other_keys_ends_it() -> None:
+    world = cut_off(answers=False)
+    world.run_until(18.0)
+    (made,) = [signal for _, _, signal in world["B"].sent if isinstance(signal, RestartOffer)]
+    world.signal("A", "B", RestartAnswer(call=world["A"].latest, offer_id="stale", answer=STRANGE[0]), "2")
+    assert world.states("B") == {"A": "DISCONNECTED"}
+    world.signal("A", "B", RestartAnswer(call=world["A"].latest, offer_id=made.offer_id, answer=STRANGE[0]), "2")
+    assert world.told("B", ev.CallClosed) == ["CallClosed SECURITY"]
+
+
+def test_fresh_answer_of_the_device_that_takes_part_may_have_other_keys() -> None:
+    """Browsers make keys for each connection."""
+    world = cut_off(answers=False)
+    world.run_until(18.0)
+    (made,) = [signal for _, _, signal in world["B"].sent if isinstance(signal, RestartOffer)]
+    answer = Description("answer\na=fingerprint:sha-256 other")
+    world.signal("A", "B", RestartAnswer(call=world["A"].latest, offer_id=made.offer_id, answer=answer))
+    assert isinstance(world["B"].effects[-1], ApplyAnswer)
+    assert world["B"].engine.sessions[world["A"].latest].peers[User("A")].pins == {"sha-256 other"}
+
+
+def test_fresh_offer_that_ends_it_may_come_while_the_old_connection_works_again() -> None:
+    world = connected()
+    world.swallow = lambda sender, to, signal: isinstance(signal, RestartAnswer)
+    world.run_until(10.05)
+    world.cut("A", "B")
+    world.run_until(18.0)
+    world.heal("A", "B")
+    world.run_until(20.0)
+    assert world.states("A") == {"B": "CONNECTED"}
+    world.signal("B", "A", RestartOffer(call=world["A"].latest, offer_id="1", offer=STRANGE[0]), "2")
+    assert world.told("A", ev.CallClosed) == ["CallClosed SECURITY"]
+
+
+def test_fresh_offer_under_a_new_name_is_taken_before_the_loss_is_noticed() -> None:
+    world = connected()
+    offer = Description("offer\na=fingerprint:sha-256 A/1")
+    world.signal("A", "B", RestartOffer(call=world["A"].latest, offer_id="1", offer=offer), resource="2")
+    assert world.told("B", ev.ReconnectionChanged) == ["PeerReconnecting A"]
 
 
 def test_candidates_of_the_fresh_connection_go_to_it() -> None:
