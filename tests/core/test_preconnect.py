@@ -6,9 +6,10 @@ import pytest
 
 from qbcall.core import events as ev
 from qbcall.core.effects import AcceptOffer, CreateOffer, Effect, StartMedia
-from qbcall.core.inputs import AcceptCall, Contacts
+from qbcall.core.inputs import AcceptCall, Contacts, IceFailed
 from qbcall.core.model import Candidate, Description, User
 from qbcall.core.policy import Policy
+from qbcall.core.preconnection import Progress
 from qbcall.core.signals import Accept, Candidates, EarlyAnswer, EarlyOffer
 from tests.core.told import lines
 from tests.core.world import STALL, World
@@ -330,3 +331,21 @@ def test_connection_that_was_made_early_and_is_lost_is_made_anew() -> None:
     world.run_until(60.0)
     assert world.told("A", ev.ReconnectionChanged)[0] == "PeerReconnecting B"
     assert world.states("A") == {"B": "CONNECTED"}
+
+
+def test_what_happens_to_a_fresh_connection_later_is_not_taken_for_the_early_one() -> None:
+    """A failure of an early connection drops it; one of an attempt to reconnect waits for the next attempt."""
+    world = ringing()
+    world["B"].accept()
+    world.run_until(10.05)
+    for connection in world.media.open.values():
+        connection.other = None
+    world.cut("A", "B")
+    world.run_until(19.0)
+    for name, other in (("A", "B"), ("B", "A")):
+        node = world[name]
+        peer = node.engine.sessions[node.latest].peers[User(other)]
+        assert peer.fresh is not None
+        node.do(IceFailed(call=node.latest, peer=peer.user, epoch=peer.fresh))
+        assert peer.fresh is not None
+        assert peer.preconnection.state is Progress.OVER
