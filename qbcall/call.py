@@ -164,6 +164,14 @@ class Call:
         """
         return self._pairs.matrix()
 
+    def stats(self) -> Mapping[User, StatsReport]:
+        """Measurements of the connections, by user; rates are over the time since the last event `Stats`.
+
+        Users with whom there was no connection are missing; of those that are gone the last measurement is told.
+        """
+        measured = {user: self._owner.measure(self.id, user) or peer.stats for user, peer in self.peers.items()}
+        return {user: report for user, report in measured.items() if report is not None}
+
     # -- wishes ------------------------------------------------------------------------------------------------------
 
     async def start(self, info: Info | None = None, *, data: str = "") -> None:

@@ -15,7 +15,6 @@ from qbcall.adapters.rtc_encoder import SharedMedia
 from qbcall.adapters.rtc_impaired import ImpairedNetwork
 from qbcall.adapters.rtc_peer import PeerConnection
 from qbcall.adapters.rtc_share import LocalMedia
-from qbcall.adapters.rtc_stats import added
 from qbcall.adapters.rtc_viewer import Viewer
 from qbcall.core.effects import (
     AcceptOffer,
@@ -41,6 +40,7 @@ from qbcall.core.inputs import (
     RemoteTrack,
     StatsRead,
 )
+from qbcall.core.measurement import added
 from qbcall.core.model import CallId, Candidate, Epoch, MediaKind, StatsReport, User
 from qbcall.errors import MediaError, NegotiationError
 from qbcall.media.frames import Frame
@@ -84,7 +84,10 @@ class Provided:
 
     def viewer(self, user: User, thread: DecoderThread) -> Viewer:
         """Who takes what this user sends."""
-        return Viewer(partial(self.deliver, user), partial(self.wants, user), partial(self.passed, user), thread)
+        name = user.partition("@")[0]
+        return Viewer(
+            partial(self.deliver, user), partial(self.wants, user), partial(self.passed, user), thread, name
+        )
 
 
 def _discard(user: User, frame: Frame) -> None:

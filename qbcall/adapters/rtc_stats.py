@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from time import monotonic
 from typing import Any, TypeVar
 
 import av
@@ -18,9 +20,9 @@ from aiortc.stats import (
     RTCStatsReport,
 )
 
-from qbcall.adapters.rtc_tracks import FrameCount
+from qbcall.adapters.rtc_tracks import Asked, FrameCount, OutgoingTrack
 from qbcall.adapters.rtc_viewer import Received
-from qbcall.core.model import Counts, MediaKind, StatsReport, StreamStats
+from qbcall.core.model import Counts, MediaKind, StreamStats
 
 T = TypeVar("T")
 
@@ -93,20 +95,20 @@ class SentStream:
     """One kind of media that goes to the peer."""
 
     transceiver: RTCRtpTransceiver
-    count: FrameCount
+    track: OutgoingTrack
     codec: Codec | None
 
     def read(self) -> StreamStats:
         """The counters now, without rates."""
         stats = settled(self.transceiver.sender.getStats())
         told = pick(stats, RTCRemoteInboundRtpStreamStats)
-        stream = replace(frames_of(self.count), codec=self.codec.name if self.codec else None)
+        stream = replace(frames_of(self.track.count), codec=self.codec.name if self.codec else None)
         for sent in pick(stats, RTCOutboundRtpStreamStats):
             stream = replace(stream, packets=sent.packetsSent, bytes=sent.bytesSent)
         for heard in told:
             jitter = heard.jitter / self.codec.clock_rate if self.codec else None
             stream = replace(stream, packets_lost=heard.packetsLost, jitter=jitter)
-        return stream
+        return with_requests(replace(stream, frames_dropped=self.track.dropped), self.track.asked)
 
     @property
     def round_trip(self) -> float | None:
@@ -124,6 +126,8 @@ class ReceivedStream:
     packets: ReceivedPackets
     codecs: Mapping[int, Codec]
     """By payload type, as they were agreed."""
+    near: bool
+    """Whether the peer is on this machine, so that both have the same clock."""
 
     def read(self) -> StreamStats:
         """The counters now, without rates."""
@@ -133,59 +137,12 @@ class ReceivedStream:
             packets=self.packets.packets,
             bytes=self.packets.bytes,
             codec=codec.name if codec else None,
+            delay=self.received.delay() if self.near else None,
         )
         for heard in pick(settled(self.transceiver.receiver.getStats()), RTCInboundRtpStreamStats):
             jitter = heard.jitter / codec.clock_rate if codec else None
             stream = replace(stream, packets_lost=heard.packetsLost, jitter=jitter)
         return stream
-
-
-def with_rates(now: StatsReport, before: StatsReport, seconds: float) -> StatsReport:
-    """The report with bit rates and frame rates over the time since another one."""
-    if seconds <= 0:
-        return now
-    return replace(
-        now,
-        sent={kind: _rated(stream, before.sent.get(kind), seconds) for kind, stream in now.sent.items()},
-        received={kind: _rated(stream, before.received.get(kind), seconds) for kind, stream in now.received.items()},
-    )
-
-
-def added(before: StatsReport, now: StatsReport) -> StatsReport:
-    """The state now, with the counts of the connections before."""
-    return StatsReport(
-        round_trip=now.round_trip,
-        local_candidate=now.local_candidate or before.local_candidate,
-        remote_candidate=now.remote_candidate or before.remote_candidate,
-        sent=_added(before.sent, now.sent),
-        received=_added(before.received, now.received),
-    )
-
-
-COUNTS = ("packets", "bytes", "packets_lost", "frames", "frames_decoded")
-LASTING = ("codec", "width", "height")
-
-
-def _added(
-    before: Mapping[MediaKind, StreamStats], now: Mapping[MediaKind, StreamStats]
-) -> Mapping[MediaKind, StreamStats]:
-    streams = {**before, **now}
-    for kind in before.keys() & now.keys():
-        old, new = before[kind], now[kind]
-        told = {name: (getattr(old, name), getattr(new, name)) for name in (*COUNTS, *LASTING)}
-        sums = {name: both[0] + both[1] for name, both in told.items() if name in COUNTS and None not in both}
-        kept = {name: was for name, (was, value) in told.items() if value is None}
-        streams[kind] = replace(new, **kept, **sums)
-    return streams
-
-
-def _rated(now: StreamStats, before: StreamStats | None, seconds: float) -> StreamStats:
-    was = before or StreamStats()
-    return replace(
-        now,
-        bitrate=None if now.bytes is None else 8 * (now.bytes - (was.bytes or 0)) / seconds,
-        fps=None if now.frames is None else (now.frames - (was.frames or 0)) / seconds,
-    )
 
 
 def frames_of(count: FrameCount) -> StreamStats:
@@ -203,9 +160,18 @@ def frames_received(received: Received) -> StreamStats:
     """What the frames themselves tell, and while nobody wants them decoded, what was said about them."""
     stream = replace(frames_of(received), frames_decoded=received.decoded)
     if received.kind is MediaKind.AUDIO:
+        stream = replace(stream, frames_concealed=received.made_up)
         return stream if received.latest else replace(stream, audio_level=received.level)
+    freezes, seconds = received.freezes.read(monotonic())
+    stream = replace(stream, frames_dropped=received.dropped, freezes=freezes, freeze_seconds=seconds)
+    stream = with_requests(stream, received.asked)
     width, height = received.size or (None, None)
     return stream if received.latest else replace(stream, width=width, height=height)
+
+
+def with_requests(stream: StreamStats, asked: Asked | None) -> StreamStats:
+    """With what the receiver asked for."""
+    return stream if asked is None else replace(stream, nacks=asked.packets, plis=asked.pictures)
 
 
 def level(block: av.AudioFrame) -> float:
@@ -213,6 +179,15 @@ def level(block: av.AudioFrame) -> float:
     samples = block.to_ndarray()
     full = np.iinfo(np.int16).max if samples.dtype == np.int16 else 1  # aiortc's decoders give 16 bits
     return float(np.sqrt(np.mean(np.square(samples / full)))) if samples.size else 0.0
+
+
+def is_near(transport: RTCIceTransport) -> bool:
+    """Whether the path ends at an address of this machine; through a TURN server nobody knows."""
+    for pair in transport._connection._nominated.values():
+        ends = pair.local_candidate, pair.remote_candidate
+        same = ends[1].host == ends[0].host or ip_address(ends[1].host).is_loopback
+        return same and "relay" not in (ends[0].type, ends[1].type)
+    return False
 
 
 def candidate_types(transport: RTCIceTransport) -> tuple[str, str] | None:
