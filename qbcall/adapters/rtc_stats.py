@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 import av
 import numpy as np
 from aiortc import RTCIceTransport, RTCRtpReceiver, RTCRtpTransceiver
+from aiortc.codecs import is_rtx
+from aiortc.rtcrtpreceiver import StreamStatistics
 from aiortc.rtp import AnyRtcpPacket, RtcpByePacket, RtcpSrPacket, RtpPacket
 from aiortc.stats import (
-    RTCInboundRtpStreamStats,
     RTCOutboundRtpStreamStats,
     RTCRemoteInboundRtpStreamStats,
     RTCStatsReport,
@@ -52,7 +53,8 @@ class ReceivedPackets:
         self.bytes = 0
         """Their payload."""
         self.payload_type: int | None = None
-        """Of the latest packet (RFC 3550, section 5.1); says which codec the peer uses."""
+        """Of the latest packet that is no repetition (RFC 3550, section 5.1); says which codec the peer uses."""
+        self._media: dict[int, StreamStatistics] = {}
         self._streams: set[int] = set()
         self._receiver = receiver
         self._reports = self._announced = 0
@@ -61,6 +63,16 @@ class ReceivedPackets:
         self._take_report = receiver._handle_rtcp_packet
         receiver._handle_rtp_packet = self._count  # type: ignore[method-assign]  # the only place there is; see below
         receiver._handle_rtcp_packet = self._note  # type: ignore[method-assign]  # as above
+
+    def losses(self, codec: Codec | None) -> StreamStats:
+        """What got lost on the way, and how unevenly the rest came; nothing before there were packets."""
+        if not self._media:
+            return StreamStats()
+        latest = list(self._media.values())[-1]
+        return StreamStats(
+            packets_lost=sum(stream.packets_lost for stream in self._media.values()),
+            jitter=latest.jitter / codec.clock_rate if codec else None,
+        )
 
     def counts(self, frames: int) -> Counts:
         """All until now, with the frames that came out of it."""
@@ -76,9 +88,19 @@ class ReceivedPackets:
             self._streams.add(packet.ssrc)
         self.packets += 1
         self.bytes += len(packet.payload)
-        self.payload_type = packet.payload_type
         self._ended = False
         await self._take(packet, arrival_time_ms=arrival_time_ms)
+        self._note_stream(packet)
+
+    def _note_stream(self, packet: RtpPacket) -> None:
+        """Repetitions have an SSRC of their own (RFC 4588), and no losses that count."""
+        codec = vars(self._receiver)[_CODECS].get(packet.payload_type)
+        if codec is None or is_rtx(codec):
+            return
+        self.payload_type = packet.payload_type
+        stream = vars(self._receiver)[_STREAMS].get(packet.ssrc)
+        if stream is not None and packet.ssrc not in self._media:
+            self._media[packet.ssrc] = stream
 
     async def _note(self, packet: AnyRtcpPacket) -> None:
         match packet:
@@ -107,7 +129,8 @@ class SentStream:
             stream = replace(stream, packets=sent.packetsSent, bytes=sent.bytesSent)
         for heard in told:
             jitter = heard.jitter / self.codec.clock_rate if self.codec else None
-            stream = replace(stream, packets_lost=heard.packetsLost, jitter=jitter)
+            loss = heard.fractionLost / 256
+            stream = replace(stream, packets_lost=heard.packetsLost, loss=loss, jitter=jitter)
         return with_requests(replace(stream, frames_dropped=self.track.dropped), self.track.asked)
 
     @property
@@ -132,17 +155,16 @@ class ReceivedStream:
     def read(self) -> StreamStats:
         """The counters now, without rates."""
         codec = None if self.packets.payload_type is None else self.codecs.get(self.packets.payload_type)
-        stream = replace(
+        lost = self.packets.losses(codec)
+        return replace(
             frames_received(self.received),
             packets=self.packets.packets,
             bytes=self.packets.bytes,
             codec=codec.name if codec else None,
+            packets_lost=lost.packets_lost,
+            jitter=lost.jitter,
             delay=self.received.delay() if self.near else None,
         )
-        for heard in pick(settled(self.transceiver.receiver.getStats()), RTCInboundRtpStreamStats):
-            jitter = heard.jitter / codec.clock_rate if codec else None
-            stream = replace(stream, packets_lost=heard.packetsLost, jitter=jitter)
-        return stream
 
 
 def frames_of(count: FrameCount) -> StreamStats:
@@ -227,6 +249,10 @@ if list(inspect.signature(RTCRtpReceiver._handle_rtp_packet).parameters) != ["se
     raise ImportError(
         "aiortc.RTCRtpReceiver._handle_rtp_packet is not as in aiortc 1.16: received bytes are not counted"
     )
+# It tells the losses of repetitions in place of those of what they repeat.
+_CODECS, _STREAMS = "_RTCRtpReceiver__codecs", "_RTCRtpReceiver__remote_streams"
+if not {_CODECS, _STREAMS} <= set(RTCRtpReceiver._handle_rtp_packet.__code__.co_names):
+    raise ImportError("aiortc.RTCRtpReceiver is not as in aiortc 1.16: losses are not told")
 # Nor does it tell how many reports of a sender came, and that a sender said goodbye.
 if list(inspect.signature(RTCRtpReceiver._handle_rtcp_packet).parameters) != ["self", "packet"]:
     raise ImportError(

@@ -32,8 +32,11 @@ def with_rates(now: StatsReport, before: StatsReport, seconds: float) -> StatsRe
     """The report with bit rates, frame rates, losses and scores over the time since another one."""
     if seconds <= 0:
         return now
-    sent = {kind: _rated(one, before.sent.get(kind), seconds, sent=True) for kind, one in now.sent.items()}
-    received = {kind: _rated(one, before.received.get(kind), seconds) for kind, one in now.received.items()}
+    sent = {kind: _rated(one, before.sent.get(kind), seconds) for kind, one in now.sent.items()}
+    received = {
+        kind: replace(_rated(one, before.received.get(kind), seconds), loss=_loss(one, before.received.get(kind)))
+        for kind, one in now.received.items()
+    }
     return replace(now, sent=_judged(sent, now.round_trip), received=_judged(received, now.round_trip))
 
 
@@ -59,13 +62,12 @@ def _added(before: Streams, now: Streams) -> Streams:
     return streams
 
 
-def _rated(now: StreamStats, before: StreamStats | None, seconds: float, *, sent: bool = False) -> StreamStats:
+def _rated(now: StreamStats, before: StreamStats | None, seconds: float) -> StreamStats:
     was = before or StreamStats()
     return replace(
         now,
         bitrate=_rate(now.bytes, was.bytes, seconds / 8),
         fps=_rate(now.frames, was.frames, seconds),
-        loss=_loss(now, was, sent=sent),
     )
 
 
@@ -73,13 +75,13 @@ def _rate(now: int | None, before: int | None, seconds: float) -> float | None:
     return None if now is None else max(0, now - (before or 0)) / seconds
 
 
-def _loss(now: StreamStats, was: StreamStats, *, sent: bool) -> float | None:
-    """Of all packets that were sent: those that we send are counted there, of others those that came are."""
+def _loss(now: StreamStats, before: StreamStats | None) -> float | None:
+    """Of all packets that were sent: those that came, and those that were lost."""
     if now.packets_lost is None or now.packets is None:
         return None
+    was = before or StreamStats()
     lost = now.packets_lost - (was.packets_lost or 0)
-    packets = now.packets - (was.packets or 0)
-    whole = packets if sent else packets + lost
+    whole = now.packets - (was.packets or 0) + lost
     return min(max(lost / whole, 0.0), 1.0) if whole > 0 else None
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from time import time
 from typing import NewType
 
 from qbcall.core.webrtc_stats import webrtc_stats
@@ -242,7 +241,7 @@ class StreamStats:
     packets_lost: int | None = None
     """RTP packets lost (RFC 3550, section 6.4.1); for what we send: as the receiver reports."""
     loss: float | None = None
-    """Part of the packets that was lost, 0 to 1, over the time since the report before."""
+    """Part of the packets that was lost, 0 to 1, since the report before; sent: as the receiver last said."""
     jitter: float | None = None
     """Seconds (RFC 3550, section 6.4.1)."""
     codec: str | None = None
@@ -300,9 +299,9 @@ class StatsReport:
         """The report under the names of the W3C's webrtc-stats: by id, dictionaries with `type`, `kind` and so on.
 
         Args:
-            timestamp: when, in milliseconds since the epoch; default: now.
+            timestamp: when, in milliseconds since the epoch; without it the entries have none.
         """
-        return webrtc_stats(self, time() * 1000 if timestamp is None else timestamp)
+        return webrtc_stats(self, timestamp)
 
     @property
     def summary(self) -> str:

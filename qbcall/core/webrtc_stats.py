@@ -40,14 +40,15 @@ PATH = "P"
 """Id of the transport."""
 
 
-def webrtc_stats(report: StatsReport, timestamp: float) -> dict[str, Entry]:
+def webrtc_stats(report: StatsReport, timestamp: float | None) -> dict[str, Entry]:
     """The entries by id, as in an RTCStatsReport; `timestamp` in milliseconds since the epoch."""
     entries = [*_path(report)]
     for kind, stream in report.received.items():
         entries += _received(kind.value, stream)
     for kind, stream in report.sent.items():
         entries += _sent(kind.value, stream, report.round_trip)
-    return {str(entry["id"]): {**entry, "timestamp": timestamp} for entry in entries}
+    stamp = {} if timestamp is None else {"timestamp": timestamp}
+    return {str(entry["id"]): entry | stamp for entry in entries}
 
 
 def _received(kind: str, stream: StreamStats) -> Iterator[Entry]:
