@@ -371,6 +371,20 @@ class Call:
             self._owner.subscriptions.end(stream)
         return stream
 
+    def listen(self, handler: Callable[[ev.CallEvent], None]) -> None:
+        """Call a function with the events of this call as they happen; first with the present state, as `events`."""
+        subscriptions = self._owner.subscriptions
+
+        def tell(event: ev.CallEvent) -> None:
+            handler(event)
+            if isinstance(event, ev.CallClosed):
+                subscriptions.off(tell)
+
+        for event in self._present():
+            handler(event)
+        if self.end_reason is None:
+            subscriptions.on(ev.CallEvent, tell, where=lambda event: event.call == self.id)
+
     async def wait_for(
         self, event_class: type[C], *, timeout: float | None = None, where: Callable[[C], bool] | None = None
     ) -> C:
