@@ -94,12 +94,14 @@ class ReceivedPackets:
 
     def _note_stream(self, packet: RtpPacket) -> None:
         """Repetitions have an SSRC of their own (RFC 4588), and no losses that count."""
+        if packet.payload_type == self.payload_type and packet.ssrc in self._media:
+            return
         codec = vars(self._receiver)[_CODECS].get(packet.payload_type)
         if codec is None or is_rtx(codec):
             return
         self.payload_type = packet.payload_type
         stream = vars(self._receiver)[_STREAMS].get(packet.ssrc)
-        if stream is not None and packet.ssrc not in self._media:
+        if stream is not None:
             self._media[packet.ssrc] = stream
 
     async def _note(self, packet: AnyRtcpPacket) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qbcall.cli.output import Output
 from qbcall.core import events as ev
 from qbcall.errors import SinkError
-from qbcall.report import CallReport, check_path
+from qbcall.report import CallReport, check_path, write_document
 from qbcall.report.files import numbered
 
 if TYPE_CHECKING:
+    from qbcall.call import Call
     from qbcall.client import Client
 
 
@@ -28,28 +30,46 @@ class Reports:
         self._client = client
         self._path = path
         self._output = output
-        self._reports: dict[int, CallReport] = {}
+        self._calls = 0
+        self._open: dict[Call, tuple[Path, CallReport]] = {}
+        self._writing: set[asyncio.Task[None]] = set()
+        self._failures: list[SinkError] = []
         client.subscriptions.on(ev.CallEvent, self._hear, where=lambda event: not isinstance(event, ev.CallRefused))
 
-    def write(self) -> None:
-        """Write all, whatever became of the calls, and tell people where.
+    async def finish(self) -> None:
+        """Write what is not written yet, whatever became of the calls.
 
         Raises:
-            SinkError: one cannot be written; the others are.
+            SinkError: one could not be written, now or before.
         """
-        failures: list[SinkError] = []
-        for number, report in enumerate(self._reports.values(), 1):
-            path = numbered(self._path, number)
-            try:
-                report.write(path)
-            except SinkError as error:
-                failures.append(error)
-            else:
-                self._output.say(f"report: {path}")
-        if failures:
-            raise SinkError("; ".join(map(str, failures)))
+        await asyncio.gather(*self._writing)
+        for call in tuple(self._open):
+            await self._write(call)
+        if self._failures:
+            raise SinkError("; ".join(map(str, self._failures)))
 
     def _hear(self, event: ev.CallEvent) -> None:
         call = self._client.calls.get(event.call)
-        if call is not None and id(call) not in self._reports:
-            self._reports[id(call)] = CallReport(call)
+        if call is None:
+            return
+        if call not in self._open and call.end_reason is None:
+            self._calls += 1
+            self._open[call] = numbered(self._path, self._calls), CallReport(call)
+        if isinstance(event, ev.CallClosed) and call in self._open:
+            task = asyncio.get_running_loop().create_task(self._write_at_end(call))
+            self._writing.add(task)
+            task.add_done_callback(self._writing.discard)
+
+    async def _write_at_end(self, call: Call) -> None:
+        await call.ended()
+        await self._write(call)
+
+    async def _write(self, call: Call) -> None:
+        path, report = self._open.pop(call)
+        try:
+            await asyncio.to_thread(write_document, report.document(), path)  # other calls go on
+        except SinkError as error:
+            self._failures.append(error)
+            self._output.say(str(error))
+        else:
+            self._output.say(f"report: {path}")

@@ -52,7 +52,7 @@ async def online(
         with suppress(asyncio.CancelledError):
             await showing
         if reports is not None:
-            reports.write()
+            await reports.finish()
 
 
 def tell_impairment(setting: Setting) -> None:

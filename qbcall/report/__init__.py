@@ -2,6 +2,6 @@
 
 from qbcall.report.document import Document
 from qbcall.report.files import check_path
-from qbcall.report.listener import CallReport
+from qbcall.report.listener import CallReport, write_document
 
-__all__ = ["CallReport", "Document", "check_path"]
+__all__ = ["CallReport", "Document", "check_path", "write_document"]

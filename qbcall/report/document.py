@@ -128,7 +128,7 @@ _DOCUMENT = TypeAdapter(Document)
 
 def to_json(document: Document) -> str:
     """The document as JSON text; what is no number is null."""
-    return _DOCUMENT.dump_json(document, indent=1).decode()
+    return _DOCUMENT.dump_json(document).decode()
 
 
 def schema() -> dict[str, JsonValue]:

@@ -109,14 +109,8 @@ class CallReport:
         return to_json(self.document())
 
     def write(self, path: str | Path) -> None:
-        """Write a file, HTML or JSON by the ending of its name.
-
-        Raises:
-            InvalidArgument: the name ends neither in `.html` nor in `.json`.
-            SinkError: it cannot be written.
-        """
-        path = Path(path)
-        write(path, self.json() if ending(path) == "json" else self.html())
+        """Write a file, HTML or JSON by the ending of its name; see `write_document`."""
+        write_document(self.document(), path)
 
     # -- listening ---------------------------------------------------------------------------------------------------
 
@@ -181,6 +175,19 @@ class CallReport:
             samples=tuple(_rated(noted.samples)),
             pictures=tuple(picture for _, picture in noted.pictures),
         )
+
+
+def write_document(document: Document, path: str | Path) -> None:
+    """Write a file, HTML or JSON by the ending of its name.
+
+    That takes up to a second for a long call: beside other calls do it in a thread.
+
+    Raises:
+        InvalidArgument: the name ends neither in `.html` nor in `.json`.
+        SinkError: it cannot be written.
+    """
+    path = Path(path)
+    write(path, to_json(document) if ending(path) == "json" else page(document))
 
 
 def _rated(samples: Thinned[StatsReport]) -> Iterator[Sample]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 from pathlib import Path
@@ -19,6 +20,12 @@ def read(path: Path) -> dict[str, object]:
     told: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator(document.schema()).validate(told)
     return told
+
+
+async def exists(path: Path) -> None:
+    """Wait until the file is there."""
+    while not await asyncio.to_thread(path.exists):
+        pass
 
 
 @pytest.mark.prosody
@@ -62,9 +69,12 @@ def test_each_call_of_a_bot_is_reported(tmp_path: Path) -> None:
     async def play(place: Place) -> None:
         bob = await place.start("bob", "bot", "qbcall.bots:Echo", "--calls", "2", "--report", "bob.json")
         await bob.until("link.online")
-        for name in ("one", "two"):
+        for number, name in enumerate(("one", "two")):
             words = ("call", "bob@localhost", "--duration", "0.5", "--report", f"{name}.json")
             assert (await (await place.start("ann", *words)).end())[-1]["code"] == 0
+            if number == 0:  # the bot goes on, and the report is there
+                await bob.until("call.ended")
+                await exists(tmp_path / "bob.json")
         assert (await bob.end())[-1]["code"] == 0
         calls = [read(tmp_path / name)["call"] for name in ("one.json", "two.json")]
         assert [read(tmp_path / name)["call"] for name in ("bob.json", "bob-2.json")] == calls
