@@ -164,6 +164,14 @@ class Call:
         """
         return self._pairs.matrix()
 
+    def stats(self) -> Mapping[User, StatsReport]:
+        """Measurements of the connections, by user; rates are over the time since the last event `Stats`.
+
+        Users with whom there was no connection are missing; of those that are gone the last measurement is told.
+        """
+        measured = {user: self._owner.measure(self.id, user) or peer.stats for user, peer in self.peers.items()}
+        return {user: report for user, report in measured.items() if report is not None}
+
     # -- wishes ------------------------------------------------------------------------------------------------------
 
     async def start(self, info: Info | None = None, *, data: str = "") -> None:
@@ -363,6 +371,20 @@ class Call:
         else:
             self._owner.subscriptions.end(stream)
         return stream
+
+    def listen(self, handler: Callable[[ev.CallEvent], None]) -> None:
+        """Call a function with the events of this call as they happen; first with the present state, as `events`."""
+        subscriptions = self._owner.subscriptions
+
+        def tell(event: ev.CallEvent) -> None:
+            handler(event)
+            if isinstance(event, ev.CallClosed):
+                subscriptions.off(tell)
+
+        for event in self._present():
+            handler(event)
+        if self.end_reason is None:
+            subscriptions.on(ev.CallEvent, tell, where=lambda event: event.call == self.id)
 
     async def wait_for(
         self, event_class: type[C], *, timeout: float | None = None, where: Callable[[C], bool] | None = None

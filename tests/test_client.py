@@ -128,6 +128,34 @@ def test_bit_rate_of_a_running_call_can_be_limited() -> None:
     run(scenario)
 
 
+def test_statistics_of_a_call_are_told_at_any_time_and_stay_after_its_end() -> None:
+    """QB-139: without an interval too; both ends are on this machine, so that the delay is known."""
+
+    async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
+        ann, bob = await clients(stack, hub, "ann", "bob", stats_interval=0)
+        served = answering(bob, lambda call: call.accept())
+        call = await ann.call(bob.user, sinks=[lambda user, frame: None])
+        assert call.stats() == {}
+        await call.connected(PATIENCE)
+        await served
+        await picture(call.peer(bob.user).video, lambda frame: call.stats()[bob.user].round_trip is not None)
+        await picture(call.peer(bob.user).video, lambda frame: True)
+        report = call.stats()[bob.user]
+        assert report.relayed is False
+        seen, heard = report.received[MediaKind.VIDEO], report.received[MediaKind.AUDIO]
+        assert seen.delay is not None
+        assert 0 <= seen.delay < PATIENCE
+        assert (seen.freezes, heard.delay) != (None, None)
+        assert 1 <= (heard.mos or 0) <= 4.5
+        assert heard.loss is not None
+        assert "mos" in report.summary
+        await call.hang_up()
+        await call.ended()
+        assert (call.stats()[bob.user].received[MediaKind.VIDEO].frames or 0) >= (seen.frames or 0)
+
+    run(scenario)
+
+
 def test_only_what_somebody_looks_at_is_decoded() -> None:
     """Sinks say what they take; an iteration takes it from its beginning to its end; all is counted."""
 

@@ -19,7 +19,6 @@ from qbcall.adapters.rtc_encoder import SharedMedia
 from qbcall.adapters.rtc_peer import PeerConnection
 from qbcall.adapters.rtc_sdp import with_candidates
 from qbcall.adapters.rtc_share import LocalMedia
-from qbcall.adapters.rtc_stats import added
 from qbcall.adapters.rtc_transport import impaired
 from qbcall.adapters.rtc_viewer import Viewer
 from qbcall.core.effects import (
@@ -47,6 +46,7 @@ from qbcall.core.inputs import (
     RemoteTrack,
     StatsRead,
 )
+from qbcall.core.measurement import added
 from qbcall.core.model import CallId, Candidate, Description, Epoch, MediaKind, StatsReport, User
 from qbcall.errors import MediaError, NegotiationError
 from qbcall.media.frames import Frame
@@ -91,7 +91,10 @@ class Provided:
 
     def viewer(self, user: User, thread: DecoderThread) -> Viewer:
         """Who takes what this user sends."""
-        return Viewer(partial(self.deliver, user), partial(self.wants, user), partial(self.passed, user), thread)
+        name = user.partition("@")[0]
+        return Viewer(
+            partial(self.deliver, user), partial(self.wants, user), partial(self.passed, user), thread, name
+        )
 
 
 def _discard(user: User, frame: Frame) -> None:

@@ -50,6 +50,8 @@ class PictureBuffer:
         self.missing = Missing()
         self.incomplete = True
         """Nothing can be decoded before a complete picture comes."""
+        self.dropped = 0
+        """Whole pictures that could not be decoded, as what they build on is missing."""
         self._begins = begins
         self._opens = opens
         self._held: dict[int, RtpPacket] = {}
@@ -129,6 +131,8 @@ class PictureBuffer:
             data = b"".join(map(data_of, packets))
             if data and self._can_follow(packets[0].payload_type, data):
                 pictures.append(Picture(packets[0].payload_type, packets[0].timestamp, data))
+            else:
+                self.dropped += bool(data)
         return pictures
 
     def _can_follow(self, payload_type: int, data: bytes) -> bool:

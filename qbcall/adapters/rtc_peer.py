@@ -31,12 +31,13 @@ from qbcall.adapters.rtc_stats import (
     ReceivedStream,
     SentStream,
     candidate_types,
+    is_near,
     kinds_of,
-    with_rates,
 )
 from qbcall.adapters.rtc_tracks import OutgoingTrack
 from qbcall.adapters.rtc_transport import peer_connection, transport
 from qbcall.adapters.rtc_viewer import Received, Viewer
+from qbcall.core.measurement import with_rates
 from qbcall.core.model import CallMedia, Candidate, Counts, Description, MediaKind, StatsReport
 from qbcall.errors import MediaError, NegotiationError
 
@@ -347,15 +348,16 @@ class PeerConnection:
     def _sent_streams(self) -> list[SentStream]:
         theirs = codecs_by_kind(self._remote.text if self._remote else None)
         return [
-            SentStream(one, self._outgoing[one.kind].count, codec_to_send(MediaKind(one.kind), theirs))
+            SentStream(one, self._outgoing[one.kind], codec_to_send(MediaKind(one.kind), theirs))
             for one in self._pc.getTransceivers()
             if one.kind in self._outgoing and one.currentDirection in ("sendrecv", "sendonly")
         ]
 
     def _received_streams(self) -> list[ReceivedStream]:
         ours = codecs_by_kind(self._ours)
+        near = any(is_near(receiver.transport.transport) for receiver in self._pc.getReceivers())
         return [
-            ReceivedStream(one, self._received[one.kind], self._packets[one.kind], ours.get(one.kind, {}))
+            ReceivedStream(one, self._received[one.kind], self._packets[one.kind], ours.get(one.kind, {}), near)
             for one in self._receiving()
         ]
 

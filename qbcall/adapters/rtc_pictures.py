@@ -86,7 +86,7 @@ class Pictures:
         if self._viewing is None or self._viewing.ssrc != ssrc:
             self.close()
             decoder = PictureDecoder(self._thread, self._received.hand_over)
-            self._viewing = Viewing(ssrc, self._format, decoder, self._feedback)
+            self._viewing = Viewing(ssrc, self._format, decoder, self._feedback, self._received.drop)
             if first:  # a peer begins with a complete picture
                 self._viewing.wish.wait(asyncio.get_running_loop().time() + AT_FIRST)
         return self._viewing
@@ -104,7 +104,15 @@ class Pictures:
 class Viewing:
     """As long as somebody looks: what is missing is asked for, and what is there is decoded."""
 
-    def __init__(self, ssrc: int, format: Format, decoder: PictureDecoder, feedback: Feedback) -> None:
+    def __init__(
+        self,
+        ssrc: int,
+        format: Format,
+        decoder: PictureDecoder,
+        feedback: Feedback,
+        drop: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """`drop` is told how many pictures came that are not decoded."""
         self.ssrc = ssrc
         """Of the peer's pictures."""
         self.wish = Wish()
@@ -112,6 +120,7 @@ class Viewing:
         self._format = format
         self._decoder = decoder
         self._feedback = feedback
+        self._drop = drop
         self._buffer = PictureBuffer(format.begins, format.opens)
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -153,9 +162,12 @@ class Viewing:
             self._timer = self._loop.call_at(max(at, now + LEAST_WAIT), self.tend)
 
     def _decode(self, pictures: list[Picture]) -> None:
-        for picture in pictures:
+        self._drop(self._buffer.dropped)
+        self._buffer.dropped = 0
+        for place, picture in enumerate(pictures):
             if self._decoder.full:
                 self._buffer.incomplete = True
+                self._drop(len(pictures) - place)
                 return
             frame = JitterFrame(picture.data, self._format.origin(picture.timestamp))
             self._decoder.decode(self._format.codecs[picture.payload_type], frame)
@@ -163,4 +175,5 @@ class Viewing:
     def _fail(self) -> None:
         """One could not be decoded; those that build on it would show rubbish."""
         self._buffer.incomplete = True
+        self._drop(1)
         self.tend()

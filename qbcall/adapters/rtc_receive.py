@@ -22,7 +22,7 @@ from aiortc.rtp import RtpPacket
 from qbcall.adapters.rtc_decoding import DecoderThread
 from qbcall.adapters.rtc_pictures import Format, Pictures
 from qbcall.adapters.rtc_sound import Sound
-from qbcall.adapters.rtc_tracks import IncomingTrack
+from qbcall.adapters.rtc_tracks import Asked, IncomingTrack
 from qbcall.adapters.rtc_viewer import Received, Viewer
 from qbcall.core.model import MediaKind
 
@@ -65,7 +65,7 @@ def receive(receiver: RTCRtpReceiver, viewer: Viewer, wrap: Wrap = _bare) -> tup
 def _on_demand(receiver: RTCRtpReceiver, received: Received, thread: DecoderThread, wrap: Wrap) -> Buffer:
     format = Format(vars(receiver)[_CODECS], TimestampMapper().map)
     intake: Buffer = (
-        Pictures(received, format, thread, Requests(receiver))
+        Pictures(received, format, thread, requests(receiver, received))
         if received.kind is MediaKind.VIDEO
         else Sound(received, format)
     )
@@ -76,19 +76,28 @@ def _on_demand(receiver: RTCRtpReceiver, received: Received, thread: DecoderThre
     return intake
 
 
+def requests(receiver: RTCRtpReceiver, received: Received) -> Requests:
+    """Requests that are counted."""
+    received.asked = Asked()
+    return Requests(receiver, received.asked)
+
+
 class Requests:
     """Asks a peer for what is missing."""
 
-    def __init__(self, receiver: RTCRtpReceiver) -> None:
+    def __init__(self, receiver: RTCRtpReceiver, asked: Asked) -> None:
         self._receiver = receiver
+        self._asked = asked
         self._sending: set[asyncio.Task[None]] = set()
 
     def need_picture(self, ssrc: int) -> None:
         """See `rtc_pictures.Feedback`."""
+        self._asked.pictures += 1
         self._send(self._receiver._send_rtcp_pli(ssrc))
 
     def need_packets(self, ssrc: int, numbers: list[int]) -> None:
         """See `rtc_pictures.Feedback`."""
+        self._asked.packets += 1
         self._send(self._receiver._send_rtcp_nack(ssrc, numbers))
 
     def _send(self, request: Coroutine[Any, Any, None]) -> None:

@@ -23,6 +23,7 @@ from aiortc.rtp import (
     AnyRtcpPacket,
     RtcpPsfbPacket,
     RtcpRrPacket,
+    RtcpRtpfbPacket,
     RtcpSrPacket,
     unpack_remb_fci,
 )
@@ -30,7 +31,7 @@ from aiortc.rtp import (
 from qbcall.adapters import rtc_bitrate
 from qbcall.adapters.rtc_encoder import SharedStream
 from qbcall.adapters.rtc_stock import StockTrack
-from qbcall.adapters.rtc_tracks import OutgoingTrack
+from qbcall.adapters.rtc_tracks import Asked, OutgoingTrack
 
 log = logging.getLogger("qbcall.adapters.rtc")
 
@@ -86,6 +87,7 @@ def send_shared(sender: RTCRtpSender, track: OutgoingTrack, clock: Callable[[], 
     if isinstance(track, StockTrack):
         return
     react = sender._handle_rtcp_packet
+    asked = track.asked = Asked()
 
     async def listen(packet: AnyRtcpPacket) -> None:
         if isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_APP:
@@ -93,6 +95,7 @@ def send_shared(sender: RTCRtpSender, track: OutgoingTrack, clock: Callable[[], 
             return  # aiortc would tell an encoder that it does not have, and break if the message is cut off
         if isinstance(packet, (RtcpRrPacket, RtcpSrPacket)):
             hear_reports(packet, sender._ssrc, track, clock())
+        hear_requests(packet, sender._ssrc, asked)
         await react(packet)
 
     track.terms.enabled = lambda: sender._enabled
@@ -107,6 +110,15 @@ def hear_reports(packet: RtcpRrPacket | RtcpSrPacket, ssrc: int, track: Outgoing
     for report in packet.reports:
         if report.ssrc == ssrc:
             track.terms.demand.report(at, lost=report.packets_lost, highest=report.highest_sequence, rate=track.rate)
+
+
+def hear_requests(packet: AnyRtcpPacket, ssrc: int, asked: Asked) -> None:
+    """Count what the peer asks for of the stream with this SSRC."""
+    match packet:
+        case RtcpRtpfbPacket(fmt=aiortc.rtp.RTCP_RTPFB_NACK) if packet.media_ssrc == ssrc:
+            asked.packets += 1
+        case RtcpPsfbPacket(fmt=aiortc.rtp.RTCP_PSFB_PLI) if packet.media_ssrc == ssrc:
+            asked.pictures += 1
 
 
 def hear_estimate(packet: RtcpPsfbPacket, ssrc: int, track: OutgoingTrack) -> None:

@@ -100,6 +100,8 @@ class Share:
         self.terms = terms
         self.incomplete = True
         """Nothing can be decoded before a complete picture comes."""
+        self.dropped = 0
+        """Frames that were left out, though the peer was to have them."""
         self._encoding = encoding
         self._waiting: deque[Encoded] = deque()
         self._news = asyncio.Event()
@@ -121,8 +123,10 @@ class Share:
     def put(self, encoded: Encoded) -> None:
         """Told by the encoding: one more. What the peer could not decode, or may not get, is left out."""
         if len(self._waiting) >= WAITING:
+            self.dropped += len(self._waiting)
             self._waiting.clear()
             self.incomplete = True
+        self.dropped += self.terms.enabled() and self.incomplete and not encoded.complete
         self.incomplete = not self.terms.enabled() or (self.incomplete and not encoded.complete)
         if not self.incomplete:
             self._waiting.append(encoded)

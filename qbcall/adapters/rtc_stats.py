@@ -6,22 +6,25 @@ import inspect
 import logging
 from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from time import monotonic
 from typing import Any, TypeVar
 
 import av
 import numpy as np
 from aiortc import RTCIceTransport, RTCRtpReceiver, RTCRtpTransceiver
+from aiortc.codecs import is_rtx
+from aiortc.rtcrtpreceiver import StreamStatistics
 from aiortc.rtp import AnyRtcpPacket, RtcpByePacket, RtcpSrPacket, RtpPacket
 from aiortc.stats import (
-    RTCInboundRtpStreamStats,
     RTCOutboundRtpStreamStats,
     RTCRemoteInboundRtpStreamStats,
     RTCStatsReport,
 )
 
-from qbcall.adapters.rtc_tracks import FrameCount
+from qbcall.adapters.rtc_tracks import Asked, FrameCount, OutgoingTrack
 from qbcall.adapters.rtc_viewer import Received
-from qbcall.core.model import Counts, MediaKind, StatsReport, StreamStats
+from qbcall.core.model import Counts, MediaKind, StreamStats
 
 log = logging.getLogger("qbcall.adapters.rtc")
 
@@ -53,7 +56,8 @@ class ReceivedPackets:
         self.bytes = 0
         """Their payload."""
         self.payload_type: int | None = None
-        """Of the latest packet (RFC 3550, section 5.1); says which codec the peer uses."""
+        """Of the latest packet that is no repetition (RFC 3550, section 5.1); says which codec the peer uses."""
+        self._media: dict[int, StreamStatistics] = {}
         self._streams: set[int] = set()
         self._receiver = receiver
         self._reports = self._announced = 0
@@ -64,6 +68,16 @@ class ReceivedPackets:
         self._take_report = receiver._handle_rtcp_packet
         receiver._handle_rtp_packet = self._count  # type: ignore[method-assign]  # the only place there is; see below
         receiver._handle_rtcp_packet = self._note  # type: ignore[method-assign]  # as above
+
+    def losses(self, codec: Codec | None) -> StreamStats:
+        """What got lost on the way, and how unevenly the rest came; nothing before there were packets."""
+        if not self._media:
+            return StreamStats()
+        latest = list(self._media.values())[-1]
+        return StreamStats(
+            packets_lost=sum(stream.packets_lost for stream in self._media.values()),
+            jitter=latest.jitter / codec.clock_rate if codec else None,
+        )
 
     def counts(self, frames: int) -> Counts:
         """All until now, with the frames that came out of it."""
@@ -83,9 +97,21 @@ class ReceivedPackets:
             self._streams.add(packet.ssrc)
         self.packets += 1
         self.bytes += len(packet.payload)
-        self.payload_type = packet.payload_type
         self._ended = False
         await self._take(packet, arrival_time_ms=arrival_time_ms)
+        self._note_stream(packet)
+
+    def _note_stream(self, packet: RtpPacket) -> None:
+        """Repetitions have an SSRC of their own (RFC 4588), and no losses that count."""
+        if packet.payload_type == self.payload_type and packet.ssrc in self._media:
+            return
+        codec = vars(self._receiver)[_CODECS].get(packet.payload_type)
+        if codec is None or is_rtx(codec):
+            return
+        self.payload_type = packet.payload_type
+        stream = vars(self._receiver)[_STREAMS].get(packet.ssrc)
+        if stream is not None:
+            self._media[packet.ssrc] = stream
 
     async def _note(self, packet: AnyRtcpPacket) -> None:
         match packet:
@@ -102,20 +128,21 @@ class SentStream:
     """One kind of media that goes to the peer."""
 
     transceiver: RTCRtpTransceiver
-    count: FrameCount
+    track: OutgoingTrack
     codec: Codec | None
 
     def read(self) -> StreamStats:
         """The counters now, without rates."""
         stats = settled(self.transceiver.sender.getStats())
         told = pick(stats, RTCRemoteInboundRtpStreamStats)
-        stream = replace(frames_of(self.count), codec=self.codec.name if self.codec else None)
+        stream = replace(frames_of(self.track.count), codec=self.codec.name if self.codec else None)
         for sent in pick(stats, RTCOutboundRtpStreamStats):
             stream = replace(stream, packets=sent.packetsSent, bytes=sent.bytesSent)
         for heard in told:
             jitter = heard.jitter / self.codec.clock_rate if self.codec else None
-            stream = replace(stream, packets_lost=heard.packetsLost, jitter=jitter)
-        return stream
+            loss = heard.fractionLost / 256
+            stream = replace(stream, packets_lost=heard.packetsLost, loss=loss, jitter=jitter)
+        return with_requests(replace(stream, frames_dropped=self.track.dropped), self.track.asked)
 
     @property
     def round_trip(self) -> float | None:
@@ -133,68 +160,22 @@ class ReceivedStream:
     packets: ReceivedPackets
     codecs: Mapping[int, Codec]
     """By payload type, as they were agreed."""
+    near: bool
+    """Whether the peer is on this machine, so that both have the same clock."""
 
     def read(self) -> StreamStats:
         """The counters now, without rates."""
         codec = None if self.packets.payload_type is None else self.codecs.get(self.packets.payload_type)
-        stream = replace(
+        lost = self.packets.losses(codec)
+        return replace(
             frames_received(self.received),
             packets=self.packets.packets if SEES_PACKETS else None,
             bytes=self.packets.bytes if SEES_PACKETS else None,
             codec=codec.name if codec else None,
+            packets_lost=lost.packets_lost,
+            jitter=lost.jitter,
+            delay=self.received.delay() if self.near else None,
         )
-        for heard in pick(settled(self.transceiver.receiver.getStats()), RTCInboundRtpStreamStats):
-            jitter = heard.jitter / codec.clock_rate if codec else None
-            stream = replace(stream, packets_lost=heard.packetsLost, jitter=jitter)
-        return stream
-
-
-def with_rates(now: StatsReport, before: StatsReport, seconds: float) -> StatsReport:
-    """The report with bit rates and frame rates over the time since another one."""
-    if seconds <= 0:
-        return now
-    return replace(
-        now,
-        sent={kind: _rated(stream, before.sent.get(kind), seconds) for kind, stream in now.sent.items()},
-        received={kind: _rated(stream, before.received.get(kind), seconds) for kind, stream in now.received.items()},
-    )
-
-
-def added(before: StatsReport, now: StatsReport) -> StatsReport:
-    """The state now, with the counts of the connections before."""
-    return StatsReport(
-        round_trip=now.round_trip,
-        local_candidate=now.local_candidate or before.local_candidate,
-        remote_candidate=now.remote_candidate or before.remote_candidate,
-        sent=_added(before.sent, now.sent),
-        received=_added(before.received, now.received),
-    )
-
-
-COUNTS = ("packets", "bytes", "packets_lost", "frames", "frames_decoded")
-LASTING = ("codec", "width", "height")
-
-
-def _added(
-    before: Mapping[MediaKind, StreamStats], now: Mapping[MediaKind, StreamStats]
-) -> Mapping[MediaKind, StreamStats]:
-    streams = {**before, **now}
-    for kind in before.keys() & now.keys():
-        old, new = before[kind], now[kind]
-        told = {name: (getattr(old, name), getattr(new, name)) for name in (*COUNTS, *LASTING)}
-        sums = {name: both[0] + both[1] for name, both in told.items() if name in COUNTS and None not in both}
-        kept = {name: was for name, (was, value) in told.items() if value is None}
-        streams[kind] = replace(new, **kept, **sums)
-    return streams
-
-
-def _rated(now: StreamStats, before: StreamStats | None, seconds: float) -> StreamStats:
-    was = before or StreamStats()
-    return replace(
-        now,
-        bitrate=None if now.bytes is None else 8 * (now.bytes - (was.bytes or 0)) / seconds,
-        fps=None if now.frames is None else (now.frames - (was.frames or 0)) / seconds,
-    )
 
 
 def frames_of(count: FrameCount) -> StreamStats:
@@ -212,9 +193,18 @@ def frames_received(received: Received) -> StreamStats:
     """What the frames themselves tell, and while nobody wants them decoded, what was said about them."""
     stream = replace(frames_of(received), frames_decoded=received.decoded)
     if received.kind is MediaKind.AUDIO:
+        stream = replace(stream, frames_concealed=received.made_up)
         return stream if received.latest else replace(stream, audio_level=received.level)
+    freezes, seconds = received.freezes.read(monotonic())
+    stream = replace(stream, frames_dropped=received.dropped, freezes=freezes, freeze_seconds=seconds)
+    stream = with_requests(stream, received.asked)
     width, height = received.size or (None, None)
     return stream if received.latest else replace(stream, width=width, height=height)
+
+
+def with_requests(stream: StreamStats, asked: Asked | None) -> StreamStats:
+    """With what the receiver asked for."""
+    return stream if asked is None else replace(stream, nacks=asked.packets, plis=asked.pictures)
 
 
 def level(block: av.AudioFrame) -> float:
@@ -222,6 +212,15 @@ def level(block: av.AudioFrame) -> float:
     samples = block.to_ndarray()
     full = np.iinfo(np.int16).max if samples.dtype == np.int16 else 1  # aiortc's decoders give 16 bits
     return float(np.sqrt(np.mean(np.square(samples / full)))) if samples.size else 0.0
+
+
+def is_near(transport: RTCIceTransport) -> bool:
+    """Whether the path ends at an address of this machine; through a TURN server nobody knows."""
+    for pair in transport._connection._nominated.values():
+        ends = pair.local_candidate, pair.remote_candidate
+        same = ends[1].host == ends[0].host or ip_address(ends[1].host).is_loopback
+        return same and "relay" not in (ends[0].type, ends[1].type)
+    return False
 
 
 def candidate_types(transport: RTCIceTransport) -> tuple[str, str] | None:
@@ -258,6 +257,8 @@ def kinds_of(streams: Iterable[SentStream | ReceivedStream]) -> dict[MediaKind, 
 
 # aiortc's statistics lack the bytes that came in: they are counted where its transport hands packets over. Nor do
 # they tell how many reports of a sender came, and that a sender said goodbye.
+# It tells the losses of repetitions in place of those of what they repeat.
+_CODECS, _STREAMS = "_RTCRtpReceiver__codecs", "_RTCRtpReceiver__remote_streams"
 _HANDED_OVER = {
     "_handle_rtp_packet": ["self", "packet", "arrival_time_ms"],
     "_handle_rtcp_packet": ["self", "packet"],
@@ -267,7 +268,7 @@ _HANDED_OVER = {
 def is_known(receiver: type[RTCRtpReceiver]) -> bool:
     """Whether aiortc's receivers are handed packets as in aiortc 1.16, the one that we know."""
     try:
-        return all(
+        return {_CODECS, _STREAMS} <= set(receiver._handle_rtp_packet.__code__.co_names) and all(
             list(inspect.signature(getattr(receiver, name)).parameters) == parameters
             for name, parameters in _HANDED_OVER.items()
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import av
@@ -44,6 +45,16 @@ class Stream(Protocol):
         """What one more peer gets."""
 
 
+@dataclass(slots=True)
+class Asked:
+    """What a receiver of media asks its sender for."""
+
+    packets: int = 0
+    """Requests to repeat some (NACK)."""
+    pictures: int = 0
+    """Requests for a complete one (PLI)."""
+
+
 class OutgoingTrack(MediaStreamTrack):
     """One peer's own track of what is sent: aiortc stops the track of a connection that breaks."""
 
@@ -52,6 +63,8 @@ class OutgoingTrack(MediaStreamTrack):
         self.kind = stream.kind.value
         self.count = FrameCount()
         self.terms = Terms()
+        self.asked: Asked | None = None
+        """What the peer asked for; None: nobody counts."""
         self._stream = stream
         self._share: Share | None = None
 
@@ -86,6 +99,11 @@ class OutgoingTrack(MediaStreamTrack):
         """The peer needs a complete picture."""
         if self._share is not None:
             self._share.ask()
+
+    @property
+    def dropped(self) -> int | None:
+        """Frames that were encoded and left out for this peer; None: nobody counts."""
+        return None if self._share is None else self._share.dropped
 
     @property
     def rate(self) -> int:

@@ -5,11 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from time import monotonic, time
+
+import av
 
 from qbcall.adapters.rtc_decoding import DecoderThread
-from qbcall.adapters.rtc_tracks import FrameCount
+from qbcall.adapters.rtc_tracks import Asked, FrameCount
+from qbcall.core.freezes import Freezes
 from qbcall.core.model import MediaKind
 from qbcall.media.frames import Frame
+from qbcall.media.testcard import read, short_name
+
+CLOCK_STEP = -0.002
+"""Seconds that a card may come from the future: it is drawn to the millisecond."""
+MOST_DELAY = 60.0
+"""Seconds; a card that is older was drawn by another clock."""
 
 log = logging.getLogger("qbcall.adapters.rtc")
 
@@ -25,6 +35,8 @@ class Viewer:
     """Told of each frame that was received and not decoded, because nobody wants it."""
     thread: DecoderThread = field(default_factory=DecoderThread)
     """Where pictures are decoded."""
+    name: str = ""
+    """What the test cards of the user say, if the source `test` is sent as it is."""
 
 
 class Received(FrameCount):
@@ -41,6 +53,12 @@ class Received(FrameCount):
         """Width and height of the newest picture that told."""
         self.level: float | None = None
         """Loudness of the newest sound as the peer says (RFC 6464), 0 to 1; None: it does not say."""
+        self.dropped = 0
+        """Pictures that came and were not decoded, though somebody looked."""
+        self.freezes = Freezes()
+        self.asked: Asked | None = None
+        """What the user was asked for; None: nobody counts."""
+        self._came_at = 0.0
         self._viewer = viewer
         self._complained = False
 
@@ -53,7 +71,23 @@ class Received(FrameCount):
         """One came that nobody wants."""
         self.frames += 1
         self.latest = None
+        self.freezes.pause()
         self._viewer.passed(self.kind)
+
+    def drop(self, pictures: int = 1) -> None:
+        """Some came that could not be decoded."""
+        self.dropped += pictures
+
+    def delay(self) -> float | None:
+        """Seconds from the drawing to the decoding of the newest picture, if the user's clock is this machine's.
+
+        None: it is no test card that the user drew (an echo bot sends those of others).
+        """
+        card = read(self.latest) if isinstance(self.latest, av.VideoFrame) else None
+        if card is None or card.name != short_name(self._viewer.name):
+            return None
+        seconds = self._came_at - card.timestamp / 1000
+        return max(seconds, 0.0) if CLOCK_STEP < seconds < MOST_DELAY else None
 
     def hand_over(self, frame: Frame, *, made_up: bool = False) -> None:
         """One came, and was decoded; or did not come, and was made up."""
@@ -62,6 +96,8 @@ class Received(FrameCount):
         else:
             self.add(frame)
             self.decoded += 1
+            self._came_at = time()
+            self.freezes.show(monotonic())
         try:
             self._viewer.deliver(frame)
         except Exception:

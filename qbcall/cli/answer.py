@@ -18,6 +18,7 @@ from qbcall.cli.options import (
     DurationOption,
     ImpairOption,
     InfoOption,
+    ReportOption,
     SinkOption,
     SourceOption,
     StatsOption,
@@ -56,6 +57,7 @@ def answer(
     source: SourceOption = None,
     sink: SinkOption = None,
     stats: StatsOption = None,
+    report: ReportOption = None,
     impair: ImpairOption = None,
     mute: Annotated[list[MediaKind] | None, typer.Option("--mute", help="Start muted; may be repeated.")] = None,
     expect: Annotated[
@@ -71,7 +73,7 @@ def answer(
     async def work(setting: Setting) -> ExitCode:
         words = parsed_info(info)
         plan = _Plan(after=after, reject=reject, info=words, duration=duration, mute=mute or ())
-        async with session.online(setting) as client:
+        async with session.online(setting, report=report) as client:
             setting.output.say(f"waiting for calls; call it with: qbcall call {client.user}")
             served = await _serve(client, plan, 1 if once else count)
         return verdict(served[0], Expectation(expect), setting.output) if once else ExitCode.OK

@@ -10,7 +10,16 @@ import typer
 from qbcall.cli import frame, session
 from qbcall.cli.exit_codes import ExitCode
 from qbcall.cli.frame import Setting
-from qbcall.cli.options import Common, ImpairOption, SinkOption, SourceOption, StatsOption, given, with_common
+from qbcall.cli.options import (
+    Common,
+    ImpairOption,
+    ReportOption,
+    SinkOption,
+    SourceOption,
+    StatsOption,
+    given,
+    with_common,
+)
 from qbcall.errors import ExpectationFailed
 
 
@@ -23,6 +32,7 @@ def bot(
     source: SourceOption = None,
     sink: SinkOption = None,
     stats: StatsOption = None,
+    report: ReportOption = None,
     impair: ImpairOption = None,
 ) -> None:
     """Run a bot of qbcall.bots, or of a module in this directory, until it is done."""
@@ -32,7 +42,7 @@ def bot(
 
         sys.path.insert(0, "")
         wanted = bots.load(name)
-        async with session.online(setting) as client:
+        async with session.online(setting, report=report) as client:
             setting.output.say(f"{name} runs; call it with: qbcall call {client.user}")
             try:
                 await bots.serve(client, wanted, calls=calls)

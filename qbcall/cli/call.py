@@ -16,6 +16,7 @@ from qbcall.cli.options import (
     DurationOption,
     ImpairOption,
     InfoOption,
+    ReportOption,
     SinkOption,
     SourceOption,
     StatsOption,
@@ -52,6 +53,7 @@ def call(
     duration: DurationOption = None,
     answer_timeout: AnswerTimeoutOption = None,
     stats: StatsOption = None,
+    report: ReportOption = None,
     impair: ImpairOption = None,
     mute: Annotated[list[MediaKind] | None, typer.Option("--mute", help="Start muted; may be repeated.")] = None,
     expect: Annotated[
@@ -69,7 +71,7 @@ def call(
 
     async def work(setting: Setting) -> ExitCode:
         words, letters = parsed_info(info), parsed_letters(signal)
-        async with session.online(setting) as client:
+        async with session.online(setting, report=report) as client:
             placed = await client.call(users, media=media, info=words, mute=mute or ())
             sending = Sending(placed, Delivery(), setting.output)
             async with asyncio.TaskGroup() as group:

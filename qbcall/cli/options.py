@@ -13,6 +13,7 @@ import typer
 
 from qbcall.core.impairment_text import parse_impairment
 from qbcall.errors import InvalidArgument
+from qbcall.report.files import ending
 
 P = ParamSpec("P")
 
@@ -134,6 +135,26 @@ AllowOption = Annotated[
 ]
 StatsOption = Annotated[
     float | None, typer.Option("--stats", metavar="S", help="Tell statistics every S seconds; 0: never.")
+]
+
+
+def _check_report(value: Path | None) -> Path | None:
+    if value is not None:
+        try:
+            ending(value)
+        except InvalidArgument as error:
+            raise typer.BadParameter(str(error)) from None
+    return value
+
+
+ReportOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--report",
+        metavar="FILE",
+        callback=_check_report,
+        help="At the end, write what was measured: a page with plots (.html), or the same as JSON (.json).",
+    ),
 ]
 
 

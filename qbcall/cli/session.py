@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qbcall.cli.frame import Setting
 from qbcall.cli.lines import line_of
 from qbcall.cli.output import Output
 from qbcall.cli.people import described, status
+from qbcall.cli.reports import Reports
 from qbcall.cli.summary import outcome, summary
 from qbcall.core import events as ev
 from qbcall.errors import CallFailed
@@ -24,11 +26,14 @@ REFRESH = 0.5
 
 
 @asynccontextmanager
-async def online(setting: Setting, wanted: Callable[[ev.Event], bool] = lambda event: True) -> AsyncIterator[Client]:
-    """Log in; everything that is wanted is told until the client is left.
+async def online(
+    setting: Setting, wanted: Callable[[ev.Event], bool] = lambda event: True, report: Path | None = None
+) -> AsyncIterator[Client]:
+    """Log in; everything that is wanted is told until the client is left. Then reports are written.
 
     Raises:
         AuthError, ServerUnreachable, InsecureLink: the login failed.
+        SinkError: no report can be written there; before the login, or at the end.
     """
     from qbcall.client import Client  # noqa: PLC0415 - a second of imports that `--help` does not need
 
@@ -36,6 +41,7 @@ async def online(setting: Setting, wanted: Callable[[ev.Event], bool] = lambda e
     client = Client(setting.config)
     teller = _Teller(client, setting.output)
     client.subscriptions.on(ev.Event, teller.tell, where=wanted)
+    reports = Reports(client, report, setting.output) if report else None
     showing = asyncio.ensure_future(_show_status(client, setting))
     try:
         async with client:
@@ -45,6 +51,8 @@ async def online(setting: Setting, wanted: Callable[[ev.Event], bool] = lambda e
         showing.cancel()
         with suppress(asyncio.CancelledError):
             await showing
+        if reports is not None:
+            await reports.finish()
 
 
 def tell_impairment(setting: Setting) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NewType
 
+from qbcall.core.webrtc_stats import webrtc_stats
+
 User = NewType("User", str)
 """A participant: a bare JID, lower case, e.g. `1001-77@localhost`."""
 Device = NewType("Device", str)
@@ -240,6 +242,8 @@ class StreamStats:
     bytes: int | None = None
     packets_lost: int | None = None
     """RTP packets lost (RFC 3550, section 6.4.1); for what we send: as the receiver reports."""
+    loss: float | None = None
+    """Part of the packets that was lost, 0 to 1, since the report before; sent: as the receiver last said."""
     jitter: float | None = None
     """Seconds (RFC 3550, section 6.4.1)."""
     codec: str | None = None
@@ -248,6 +252,18 @@ class StreamStats:
     """Frames sent or received (audio: blocks of samples)."""
     frames_decoded: int | None = None
     """How many of the received ones were decoded: not those that nobody wanted. None for what is sent."""
+    frames_dropped: int | None = None
+    """Received: the machine was too slow, or what they build on was missing. Sent: left out for this peer."""
+    frames_concealed: int | None = None
+    """Blocks of sound that were made up for lost ones."""
+    freezes: int | None = None
+    """How often the received picture stood still (W3C webrtc-stats: freezeCount); None: it was never decoded."""
+    freeze_seconds: float | None = None
+    """How long, all together (W3C: totalFreezesDuration)."""
+    nacks: int | None = None
+    """Requests to repeat packets (RFC 4585, section 6.2.1) that the receiver sent, or the sender got."""
+    plis: int | None = None
+    """Requests for a complete picture (RFC 4585, section 6.3.1) that the receiver sent, or the sender got."""
     fps: float | None = None
     """Frames per second, over the time since the report before."""
     width: int | None = None
@@ -256,6 +272,10 @@ class StreamStats:
     """Pixels."""
     audio_level: float | None = None
     """Root mean square of the last block, 0 (silence) to 1 (full scale)."""
+    delay: float | None = None
+    """Seconds from drawing to decoding of received pictures: of the source `test` on this machine only."""
+    mos: float | None = None
+    """Estimate of how sound is judged, 1 (bad) to 4.5, over the time since the report before: `core.emodel`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,9 +292,24 @@ class StatsReport:
     received: Mapping[MediaKind, StreamStats] = field(default_factory=dict)
 
     @property
+    def relayed(self) -> bool | None:
+        """Whether media goes through a TURN server; None: there is no path yet."""
+        known = [type for type in (self.local_candidate, self.remote_candidate) if type is not None]
+        return "relay" in known if known else None
+
+    def w3c(self, timestamp: float | None = None) -> dict[str, dict[str, object]]:
+        """The report under the names of the W3C's webrtc-stats: by id, dictionaries with `type`, `kind` and so on.
+
+        Args:
+            timestamp: when, in milliseconds since the epoch; without it the entries have none.
+        """
+        return webrtc_stats(self, timestamp)
+
+    @property
     def summary(self) -> str:
         """The report on one line, for people."""
-        parts = [f"rtt {_show(self.round_trip, 1e3)} ms"]
+        path = {True: " relayed", False: " direct", None: ""}[self.relayed]
+        parts = [f"rtt {_show(self.round_trip, 1e3)} ms{path}"]
         for arrow, streams in (("out", self.sent), ("in", self.received)):
             for kind, stream in streams.items():
                 size = f" {stream.width}x{stream.height}" if stream.width else ""
@@ -282,6 +317,8 @@ class StatsReport:
                     f"{arrow} {kind.value} {stream.codec or '?'}{size}"
                     f" {_show(stream.fps)} fps {_show(stream.bitrate, 1e-3)} kbit/s"
                     f" lost {stream.packets_lost if stream.packets_lost is not None else '-'}"
+                    f" jitter {_show(stream.jitter, 1e3)} ms"
+                    + ("" if stream.mos is None else f" mos {stream.mos:.1f}")
                 )
         return " | ".join(parts)
 

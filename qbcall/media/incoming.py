@@ -52,6 +52,11 @@ class Incoming:
         return self._latest
 
     @property
+    def newest(self) -> Frame | None:
+        """The newest frame, if any is decoded anyway: unlike `latest` this wants no more."""
+        return self._latest
+
+    @property
     def wanted(self) -> bool:
         """Whether somebody iterates, or looked at the newest frame a moment ago."""
         return not self._closed and (bool(self._listeners) or monotonic() - self._looked_at < LOOK)

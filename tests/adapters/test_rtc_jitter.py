@@ -178,6 +178,13 @@ def test_complete_picture_is_not_kept_by_what_is_missing_before_it() -> None:
     assert not receiver.buffer.missing
 
 
+def test_whole_pictures_that_build_on_what_is_missing_are_dropped() -> None:
+    stream, receiver = Stream([(2, 1), (3, 1), (1, 0), (4, 0), (1, 0)]), Receiver(complete={3})
+    receiver.add_all(stream.packets)
+    assert receiver.frames == [stream.frame(number) for number in (3, 4)]
+    assert receiver.buffer.dropped == 3
+
+
 def test_missing_packet_is_waited_for_and_given_up_in_time() -> None:
     stream, receiver = Stream([(2, 0), (2, 0), (2, 0), (2, 0)]), Receiver(complete={0})
     receiver.add_all(packet for packet in stream.packets if packet is not stream.pictures[1][1])
