@@ -14,9 +14,9 @@ import av
 import numpy as np
 
 from qbcall.core.model import MediaKind
-from qbcall.media.blocks import audio_frame
+from qbcall.media.blocks import Samples, audio_frame
 from qbcall.media.frames import AUDIO_BLOCK, AUDIO_RATE, Frame, FrameSource, Source, VideoFormat
-from qbcall.media.intake import AudioIntake, VideoIntake, either
+from qbcall.media.intake import AudioIntake, PulledIntake, PulledSource, VideoIntake, either
 from qbcall.media.pace import Pace
 from qbcall.media.planes import plain
 from qbcall.media.rate import Rate
@@ -158,6 +158,8 @@ class Outgoing:
     # -- details -----------------------------------------------------------------------------------------------------
 
     def _take(self, source: FrameSource | None) -> AudioIntake | VideoIntake:
+        if isinstance(source, PulledSource):
+            return PulledIntake(source, self._source_over)
         intake = AudioIntake if self.kind is MediaKind.AUDIO else VideoIntake
         return intake(source, self._source_over)
 
@@ -181,7 +183,11 @@ class Outgoing:
                 start = max(self._now_in(AUDIO_RATE), self._last_stamp + AUDIO_BLOCK)
             intake = self._intake
             assert isinstance(intake, AudioIntake), "this is audio"
-            samples = None if self._muted else intake.pull()
+            samples: Samples | None = None
+            if self._muted:
+                intake.pass_by()
+            else:
+                samples = intake.pull()
             frame = audio_frame(SILENCE if samples is None else samples)
             self._publish(frame, start + number * AUDIO_BLOCK, AUDIO_RATE)
 

@@ -1,0 +1,118 @@
+"""Programs that talk and listen in plain samples, over real calls."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from qbcall import Call, CallMedia, InvalidState, MediaKind, MemoryHub, PcmSource, PcmStream, Stats
+from qbcall.media.mono import Mono
+from tests.chirps import beginnings, chirp
+from tests.test_client import PATIENCE, answering, clients, run
+
+RATE = 16_000
+SPACE = 0.5
+"""Seconds from the beginning of one chirp to that of the next."""
+
+
+def chirps(count: int) -> Mono:
+    """So many, with pauses."""
+    one = np.zeros(round(SPACE * RATE), np.int16)
+    one[: len(chirp(RATE))] = chirp(RATE)
+    return np.tile(one, count)
+
+
+async def listening(call: Call) -> PcmStream:
+    """What is heard of the only other user."""
+    await call.connected(PATIENCE)
+    (peer,) = call.peers.values()
+    assert peer.audio is not None
+    return peer.audio.pcm(RATE)
+
+
+async def until_heard(stream: PcmStream, count: int) -> Mono:
+    """What is heard up to that many chirps."""
+    sound = np.zeros(0, np.int16)
+    async with asyncio.timeout(PATIENCE):
+        async for block in stream:
+            sound = np.concatenate([sound, block])
+            if len(sound) % (RATE // 5) == 0 and len(beginnings(sound, RATE)) >= count:
+                return sound
+    raise AssertionError("the call ended")
+
+
+def test_what_one_program_says_another_hears_sample_by_sample() -> None:
+    async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
+        ann, bob = await clients(stack, hub, "ann", "bob")
+        served = answering(bob, lambda call: call.accept())
+        voice = PcmSource(RATE)
+        call = await ann.call(bob.user, media=CallMedia.AUDIO, source=voice)
+        await call.connected(PATIENCE)
+        stream = await listening(await served)
+        saying = asyncio.create_task(voice.write(chirps(5)))
+        found = beginnings(await until_heard(stream, 4), RATE)
+        steps = [(after - before) / RATE for before, after in pairwise(found)]
+        assert steps == [pytest.approx(SPACE, abs=0.001)] * len(steps)
+        assert stream.dropped == 0
+        voice.clear()
+        await saying
+        await call.hang_up()
+        async with asyncio.timeout(PATIENCE):
+            assert all([len(block) == 320 async for block in stream])  # those that waited; then it ends
+        assert voice.closed
+        with pytest.raises(InvalidState, match="the call is over"):
+            await voice.write(chirps(1))
+
+    run(scenario)
+
+
+def test_bot_that_repeats_what_it_hears_is_a_loop_of_two_lines() -> None:
+    async def repeat(call: Call) -> None:
+        voice = PcmSource(RATE)
+        await call.accept(source=voice)
+        async for block in await listening(call):
+            await voice.write(block)
+
+    async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
+        ann, bob = await clients(stack, hub, "ann", "bob")
+        served = answering(bob, repeat)
+        voice = PcmSource(RATE)
+        call = await ann.call(bob.user, media=CallMedia.AUDIO, source=voice)
+        await call.connected(PATIENCE)
+        saying = asyncio.create_task(voice.write(chirps(60)))
+        await until_heard(await listening(call), 3)
+        await call.hang_up()
+        async with asyncio.timeout(PATIENCE):
+            assert (await served).end_reason is not None
+            with pytest.raises(InvalidState):
+                await saying
+
+    run(scenario)
+
+
+def test_bot_hears_of_a_picture_call_only_what_it_asks_for() -> None:
+    """The picture is not decoded; sound is, from `pcm` on."""
+
+    async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
+        ann, bob = await clients(stack, hub, "ann", "bob", stats_interval=0.2)
+        served = answering(bob, lambda call: call.accept(source=PcmSource()))
+        call = await ann.call(bob.user)
+        await call.connected(PATIENCE)
+        theirs = await served
+        peer = theirs.peer(ann.user)
+        async with asyncio.timeout(PATIENCE):
+            heard = 0
+            async for block in await listening(theirs):
+                heard += bool(block.any())
+                if heard > 20 and peer.video is not None and peer.video.frames > 5:
+                    break
+        told = await theirs.wait_for(Stats, timeout=PATIENCE)
+        assert told.report.received[MediaKind.VIDEO].frames_decoded == 0
+        assert (told.report.received[MediaKind.AUDIO].frames_decoded or 0) > 20
+        await call.hang_up()
+
+    run(scenario)
