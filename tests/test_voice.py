@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import AsyncExitStack
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from qbcall import Call, CallMedia, InvalidState, MediaKind, MemoryHub, PcmSource, PcmStream, Stats
+from qbcall.bots import serve
 from qbcall.media.mono import Mono
 from tests.chirps import beginnings, chirp
 from tests.test_client import PATIENCE, answering, clients, run
@@ -118,5 +122,34 @@ def test_bot_hears_of_a_picture_call_only_what_it_asks_for() -> None:
         assert told.report.received[MediaKind.VIDEO].frames_decoded == 0
         assert (told.report.received[MediaKind.AUDIO].frames_decoded or 0) > 20
         await call.hang_up()
+
+    run(scenario)
+
+
+PAGE = (Path(__file__).parent.parent / "docs/voice.md").read_text(encoding="utf-8")
+
+
+def test_bot_of_the_page_says_back_what_it_heard_once_the_caller_pauses() -> None:
+    """docs/voice.md."""
+    (text,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(compile(text, "docs/voice.md", "exec"), names)
+
+    async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
+        ann, bob = await clients(stack, hub, "ann", "bob")
+        serving = asyncio.create_task(serve(bob, names["parrot"], calls=1))
+        await asyncio.sleep(0)
+        voice = PcmSource(RATE)
+        async with ann.call(bob.user, media=CallMedia.AUDIO, source=voice) as call:
+            await call.connected(PATIENCE)
+            stream = await listening(call)
+            await voice.write(chirp(RATE))
+            sound = np.zeros(0, np.int16)
+            async with asyncio.timeout(PATIENCE):
+                async for block in stream:
+                    sound = np.concatenate([sound, block])
+                    if not len(sound) % (RATE // 2) and beginnings(sound, RATE, least=0.5):
+                        break
+        await serving
 
     run(scenario)

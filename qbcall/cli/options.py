@@ -108,7 +108,7 @@ SourceOption = Annotated[
     typer.Option(
         "--source",
         metavar="SPEC",
-        help="Send test, file:PATH, camera, screen, mic, silence or none; camera+mic joins two.",
+        help="Send test, file:PATH, camera, screen, mic, pcm:PATH, silence or none; camera+mic joins two.",
     ),
 ]
 SinkOption = Annotated[
@@ -116,7 +116,7 @@ SinkOption = Annotated[
     typer.Option(
         "--sink",
         metavar="SPEC",
-        help="Received media to null, record:DIR, snapshot:DIR, window, speaker or verify; repeatable.",
+        help="Received media to null, record:DIR, snapshot:DIR, window, speaker, pcm:PATH or verify; repeatable.",
     ),
 ]
 DurationOption = Annotated[

@@ -13,7 +13,7 @@ from qbcall.cli.output import Output
 from qbcall.cli.people import described, status
 from qbcall.cli.summary import outcome, summary
 from qbcall.core import events as ev
-from qbcall.errors import CallFailed
+from qbcall.errors import CallFailed, InvalidArgument
 
 if TYPE_CHECKING:
     from qbcall.call import Call
@@ -29,9 +29,11 @@ async def online(setting: Setting, wanted: Callable[[ev.Event], bool] = lambda e
 
     Raises:
         AuthError, ServerUnreachable, InsecureLink: the login failed.
+        InvalidArgument: JSON lines and sound would go to the same place.
     """
     from qbcall.client import Client  # noqa: PLC0415 - a second of imports that `--help` does not need
 
+    check_standard_output(setting)
     tell_impairment(setting)
     client = Client(setting.config)
     teller = _Teller(client, setting.output)
@@ -45,6 +47,20 @@ async def online(setting: Setting, wanted: Callable[[ev.Event], bool] = lambda e
         showing.cancel()
         with suppress(asyncio.CancelledError):
             await showing
+
+
+def check_standard_output(setting: Setting) -> None:
+    """Standard output is for one thing only: JSON lines, or what a sink writes.
+
+    Raises:
+        InvalidArgument: it would be for two.
+    """
+    from qbcall.media.sinks import takes_standard_output  # noqa: PLC0415 - as above
+
+    taking = [spec for spec in setting.config.media.sinks if takes_standard_output(spec)]
+    if len(taking) + setting.output.json > 1:
+        other = "--json" if setting.output.json else taking[1]
+        raise InvalidArgument(f"{taking[0]} and {other} cannot share standard output; try pcm:/dev/fd/3 with 3>FILE")
 
 
 def tell_impairment(setting: Setting) -> None:

@@ -16,6 +16,7 @@ from qbcall.errors import InvalidState
 from qbcall.media.blocks import samples_of
 from qbcall.media.frames import Frame, SourceEnded
 from qbcall.media.listening import PcmStream
+from qbcall.media.mono import PCM_RATE
 from qbcall.media.rate import Rate
 from qbcall.media.waiting import WaitingFrames
 
@@ -112,7 +113,7 @@ class Incoming:
         self._listen(frames)
         return frames
 
-    def pcm(self, rate: int = 16_000, *, block: int = 20, buffer: int = 1000) -> PcmStream:
+    def pcm(self, rate: int = PCM_RATE, *, block: int = 20, buffer: int = 1000) -> PcmStream:
         """Sound from now on as blocks of samples: `async for samples in peer.audio.pcm(rate=16_000):`.
 
         Each is a numpy array of its own, shape (samples,), int16, mono. Several may listen at the same time.

@@ -18,6 +18,8 @@ Mono = npt.NDArray[np.int16]
 
 LOWEST_RATE, HIGHEST_RATE = 8_000, 48_000
 """Samples per second that are given and taken."""
+PCM_RATE = 16_000
+"""Samples per second unless told otherwise: what speech recognizers take."""
 EMPTY: Mono = np.zeros(0, np.int16)
 
 

@@ -13,7 +13,7 @@ from qbcall.media.blocks import Samples as Stereo
 from qbcall.media.blocks import audio_frame
 from qbcall.media.frames import AUDIO_BLOCK, AUDIO_RATE, Frame, SourceEnded
 from qbcall.media.intake import PulledSource
-from qbcall.media.mono import EMPTY, Mono, Resampler, Samples, check_rate
+from qbcall.media.mono import EMPTY, PCM_RATE, Mono, Resampler, Samples, check_rate
 from qbcall.media.pace import Pace
 
 Pcm = npt.NDArray[np.int16] | bytes | bytearray | memoryview
@@ -40,7 +40,7 @@ class PcmSource(PulledSource):
     video = None
     """It has no picture."""
 
-    def __init__(self, rate: int = 16_000, *, buffer: int = 200) -> None:
+    def __init__(self, rate: int = PCM_RATE, *, buffer: int = 200) -> None:
         """Make one.
 
         Args:
