@@ -207,7 +207,7 @@ class MediaSection(Section):
     """What is sent, and where received media goes, unless a command says it."""
 
     source: str = "test"
-    """What is sent: `test`, `file:PATH`, `camera[:N]`, `screen`, `mic`, `pcm:PATH`, `silence`, `none`; `+` joins them."""
+    """What is sent: `test`, `file:PATH`, `camera[:N]`, `screen`, `mic`, `pcm:PATH`, `silence`, `none`; `+` joins."""
     sinks: tuple[str, ...] = ("null",)
     """Where received media goes: `null`, `record:DIR`, `snapshot:DIR`, `window`, `speaker`, `pcm:PATH`, `verify`."""
     width: Whole = _FORMAT.width
