@@ -1,7 +1,8 @@
 """How much later a program hears what another says, and whether that grows with the length of a call.
 
-The network takes no time here. One writes chirps in real time, in blocks of 20 ms; the other listens to `pcm`. The delay of a chirp is the time from
-the moment its first block was written to that in which the block with its beginning was given.
+The network takes no time here. One writes chirps in real time, in blocks of 20 ms; the other listens to `pcm`. The
+delay of a chirp is the time from the moment its first block was written to that in which the block with its beginning
+was given.
 """
 
 from __future__ import annotations
