@@ -123,6 +123,9 @@ DurationOption = Annotated[
     float | None,
     typer.Option("--duration", metavar="S", min=0.0, help="Hang up S seconds after media was connected."),
 ]
+ToTheEndOption = Annotated[
+    bool, typer.Option("--to-the-end", help="Hang up when the source is over: a pipe, or a file with loop=no.")
+]
 AnswerTimeoutOption = Annotated[
     float | None, typer.Option("--answer-timeout", metavar="S", help="How long a callee may take, 10 to 60 s.")
 ]

@@ -69,14 +69,24 @@ def tell_impairment(setting: Setting) -> None:
         setting.output.say(f"the network of calls is made bad: {setting.config.ice.impair}")
 
 
-async def until_over(call: Call, duration: float | None) -> None:
-    """Wait for the end of a call; hang up `duration` seconds after media was connected."""
+async def until_over(call: Call, duration: float | None, *, to_the_end: bool = False) -> None:
+    """Wait for the end of a call.
+
+    Args:
+        call: is waited for.
+        duration: hang up that many seconds after media was connected.
+        to_the_end: hang up when all that this side sends was sent.
+    """
     with suppress(CallFailed):
         await call.connected()
+    said = call.local.over() if to_the_end and call.local is not None else asyncio.Event().wait()
+    waiting = [asyncio.ensure_future(call.ended()), asyncio.ensure_future(said)]
     try:
-        async with asyncio.timeout(duration):
-            await call.ended()
-    except TimeoutError:
+        done, _ = await asyncio.wait(waiting, timeout=duration, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for one in waiting:
+            one.cancel()
+    if waiting[0] not in done:
         await call.hang_up()
         await call.ended()
 

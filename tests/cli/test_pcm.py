@@ -87,3 +87,21 @@ def test_sound_in_a_file_and_json_lines_go_together(tmp_path: Path) -> None:
         assert len(samples((tmp_path / "sound.raw").read_bytes())) > RATE // 2
 
     scenario(tmp_path, play)
+
+
+@pytest.mark.prosody
+@pytest.mark.parametrize("user", ["ann", "bob"])
+def test_call_is_hung_up_when_all_was_said(tmp_path: Path, user: str) -> None:
+    async def play(place: Place) -> None:
+        (tmp_path / "speech.raw").write_bytes(chirps(1.5))
+        said = {
+            name: ("--source", "pcm:speech.raw", "--to-the-end") if name == user else () for name in ("ann", "bob")
+        }
+        bob = await place.start("bob", "answer", "--once", "--sink", "pcm:bob.raw", *said["bob"])
+        await bob.until("link.online")
+        ann = await place.start("ann", "call", "bob@localhost", "--audio", "--sink", "pcm:ann.raw", *said["ann"])
+        assert [(await one.end())[-1]["code"] for one in (ann, bob)] == [0, 0]
+        heard = samples((tmp_path / ("bob.raw" if user == "ann" else "ann.raw")).read_bytes())
+        assert len(heard) > RATE // 4
+
+    scenario(tmp_path, play)
