@@ -18,7 +18,10 @@ from qbcall.errors import CallFailed, InvalidArgument
 if TYPE_CHECKING:
     from qbcall.call import Call
     from qbcall.client import Client
+    from qbcall.media.outgoing import Local
 
+LAST_WORD = 0.3
+"""Seconds that the last of what is sent takes to be heard, before a hang-up ends it."""
 REFRESH = 0.5
 """Seconds between two updates of the status line."""
 
@@ -79,8 +82,9 @@ async def until_over(call: Call, duration: float | None, *, to_the_end: bool = F
     """
     with suppress(CallFailed):
         await call.connected()
-    said = call.local.over() if to_the_end and call.local is not None else asyncio.Event().wait()
-    waiting = [asyncio.ensure_future(call.ended()), asyncio.ensure_future(said)]
+    waiting = [asyncio.ensure_future(call.ended())]
+    if to_the_end and call.local is not None:
+        waiting.append(asyncio.ensure_future(_said(call.local)))
     try:
         done, _ = await asyncio.wait(waiting, timeout=duration, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -89,6 +93,12 @@ async def until_over(call: Call, duration: float | None, *, to_the_end: bool = F
     if waiting[0] not in done:
         await call.hang_up()
         await call.ended()
+
+
+async def _said(local: Local) -> None:
+    """Wait until all was sent, and heard."""
+    await local.over()
+    await asyncio.sleep(LAST_WORD)
 
 
 class _Teller:

@@ -279,7 +279,7 @@ class Local:
                 self._unused.add(asyncio.get_running_loop().create_task(part.close()))
 
     async def over(self) -> None:
-        """Wait until the sources have no more frames, each by now; those that go on for ever never do."""
+        """Wait until no source has more frames, but for those that were read ahead; some go on for ever."""
         for stream in (self.audio, self.video):
             if stream is not None:
                 await stream.over.wait()

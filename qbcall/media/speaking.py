@@ -95,7 +95,7 @@ class PcmSource(PulledSource):
 
         Raises:
             InvalidArgument: it is something else.
-            InvalidState: the call is over.
+            InvalidState: the call is over, or sends something else.
         """
         samples, turn = as_mono(pcm), self._turn
         async with self._writing:
@@ -103,7 +103,7 @@ class PcmSource(PulledSource):
                 while turn == self._turn and not self.closed and len(self._queue) > self._most - START:
                     await self._move()
                 if self.closed:
-                    raise InvalidState("nothing can be said: the call is over")
+                    raise InvalidState("nothing can be said: the call is over, or sends something else")
                 if turn != self._turn:
                     return
                 self._queue.add(self._resampler.push(piece))
