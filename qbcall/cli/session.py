@@ -18,6 +18,7 @@ from qbcall.errors import CallFailed, InvalidArgument
 if TYPE_CHECKING:
     from qbcall.call import Call
     from qbcall.client import Client
+    from qbcall.core.model import EndReason
     from qbcall.media.outgoing import Local
 
 LAST_WORD = 0.3
@@ -82,7 +83,8 @@ async def until_over(call: Call, duration: float | None, *, to_the_end: bool = F
     """
     with suppress(CallFailed):
         await call.connected()
-    waiting = [asyncio.ensure_future(call.ended())]
+    ended = asyncio.ensure_future(call.ended())
+    waiting: list[asyncio.Future[EndReason] | asyncio.Future[None]] = [ended]
     if to_the_end and call.local is not None:
         waiting.append(asyncio.ensure_future(_said(call.local)))
     try:
@@ -90,7 +92,7 @@ async def until_over(call: Call, duration: float | None, *, to_the_end: bool = F
     finally:
         for one in waiting:
             one.cancel()
-    if waiting[0] not in done:
+    if ended not in done:
         await call.hang_up()
         await call.ended()
 
