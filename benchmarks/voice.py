@@ -1,7 +1,7 @@
 """How much later a program hears what another says, and whether that grows with the length of a call.
 
 The network takes no time here. One writes chirps in real time, in blocks of 20 ms; the other listens to `pcm`. The
-delay of a chirp is the time from the moment its first block was written to that in which the block with its beginning
+delay of a chirp is the time from the moment its first block was pushed to that in which the block with its beginning
 was given.
 """
 
@@ -64,7 +64,7 @@ class Talk:
             place = number % BETWEEN
             if not place:
                 self.said.append(perf_counter())
-            await voice.write(whole[place * BLOCK : place * BLOCK + BLOCK])
+            voice.push(whole[place * BLOCK : place * BLOCK + BLOCK])
 
     async def hear(self, stream: PcmStream) -> None:
         """Take down what comes."""
@@ -108,7 +108,7 @@ async def several(calls: int, seconds: float) -> Figure:
     """Calls differ in how the blocks that are written lie to those that are sent."""
     talks = [await talk(seconds) for _ in range(calls)]
     delays = [delay for one in talks for delay in one.delays()[1]]
-    return milliseconds(f"a chirp from write to pcm, in {calls} calls (to reach: below 60 ms)", delays)
+    return milliseconds(f"a chirp from push to pcm, in {calls} calls (to reach: below 60 ms)", delays)
 
 
 async def drift(seconds: float) -> list[Figure]:
@@ -118,7 +118,7 @@ async def drift(seconds: float) -> list[Figure]:
     first, last = (float(np.median(some)) for some in (delays[:quarter], delays[-quarter:]))
     slope = float(np.polyfit(times, delays, 1)[0]) if len(times) > 1 else 0.0
     return [
-        milliseconds(f"a chirp from write to pcm, in a call of {seconds:g} s", delays),
+        milliseconds(f"a chirp from push to pcm, in a call of {seconds:g} s", delays),
         Figure(
             "its growth from the first quarter to the last (to reach: none)",
             f"{(last - first) * 1e3:+.1f} ms",

@@ -25,6 +25,8 @@ TAIL = 48
 """Samples that push the last of the others out of the resampler's filter."""
 BUFFER_RANGE = (100, 60_000)
 """Milliseconds that may wait."""
+PATIENCE = 50
+"""Blocks, 1 s, in which what waits may be needed."""
 PIECES = 50
 """Parts of a second that are written at once."""
 
@@ -65,6 +67,10 @@ class PcmSource(PulledSource):
         self._before = 0
         """How much waited one block ago."""
         self._ended = False
+        self._live = False
+        """It is never to lag."""
+        self._least: list[int] = []
+        """How much waited after each of the latest blocks."""
         self._turn = 0
         """Goes up when what was to be said is forgotten."""
         self._writing = asyncio.Lock()
@@ -109,11 +115,15 @@ class PcmSource(PulledSource):
                 self._queue.add(self._resampler.push(piece))
 
     def push(self, pcm: Pcm) -> None:
-        """Say this after what waits, without waiting for room: the oldest is left out. For live sound.
+        """Say this after what waits; for sound of just now.
+
+        It never waits for room, but leaves out the oldest; and what waited all the time for the last second, because
+        the machine had stalled, is left out too: it never lags.
 
         Raises:
             InvalidArgument: see `write`.
         """
+        self._live = True
         for piece in self._pieces(as_mono(pcm)):
             self._queue.add(self._resampler.push(piece))
         self._queue.take(max(len(self._queue) - self._most, 0))
@@ -149,6 +159,7 @@ class PcmSource(PulledSource):
             self._speaks = size >= START or 0 < size == before or (self._ended and size > 0)
         if self._speaks:
             block = self._take()
+            self._catch_up()
             self._moved.set()
             return np.repeat(block[:, None], 2, axis=1)
         if self._ended:
@@ -179,6 +190,14 @@ class PcmSource(PulledSource):
             self._queue.add(self._resampler.push(np.zeros(TAIL, np.int16)))
         block = self._queue.take(AUDIO_BLOCK)
         return np.concatenate([block, np.zeros(AUDIO_BLOCK - len(block), np.int16)])
+
+    def _catch_up(self) -> None:
+        """Leave out what was never needed to bridge anything, but for a block."""
+        self._least.append(len(self._queue))
+        if self._live and len(self._least) >= PATIENCE and min(self._least) >= 2 * AUDIO_BLOCK:
+            self._queue.take(min(self._least) - AUDIO_BLOCK)
+        if len(self._least) >= PATIENCE:
+            self._least.clear()
 
     def _pieces(self, samples: Mono) -> Iterator[Mono]:
         step = self.rate // PIECES

@@ -273,6 +273,38 @@ def test_live_sound_pushes_the_oldest_out() -> None:
     run(scenario)
 
 
+@pytest.mark.parametrize("burst", [1, 6])
+def test_live_sound_is_of_now_again_a_second_after_a_stall(burst: int) -> None:
+    """As from a microphone that gives 20 or 120 ms at once."""
+
+    async def scenario(loop: VirtualClockLoop) -> None:
+        source = PcmSource(16_000, buffer=1000)
+        out = Outgoing(AUDIO, source)
+        feed = out.subscribe()
+        await take(feed, 3)
+        sound, pace = wave(16_000, 0.02 * burst), Pace(0.02 * burst, patience=10.0)
+        levels: list[float] = []
+
+        async def speak() -> None:
+            while True:
+                await pace.tick()
+                source.push(sound)
+
+        speaking = asyncio.create_task(speak())
+        for number in range(300):
+            spoken = loud(await take(feed, 1))
+            levels.append(source.buffered)
+            assert all(spoken) or number < 10 or 100 <= number < 170
+            if number == 100:
+                loop.now += 0.5  # the writer says all of that at once afterwards
+        assert max(levels[110:130]) > 0.3
+        assert max(levels[230:]) <= 0.02 * burst + 0.041
+        speaking.cancel()
+        await out.close()
+
+    run(scenario)
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
