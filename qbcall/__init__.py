@@ -97,6 +97,8 @@ from qbcall.errors import (
 from qbcall.load import load_config
 from qbcall.media.frames import Frame, FrameSource, Sink, Source, VideoFormat
 from qbcall.media.incoming import Incoming, to_array
+from qbcall.media.listening import PcmStream
+from qbcall.media.speaking import PcmSource
 from qbcall.peer import Peer
 
 __version__ = "0.1.0"
@@ -150,6 +152,8 @@ __all__ = [
     "NoAnswer",
     "ParticipantJoined",
     "ParticipantLeft",
+    "PcmSource",
+    "PcmStream",
     "Peer",
     "PeerAccepted",
     "PeerClosed",

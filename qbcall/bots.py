@@ -17,7 +17,7 @@ import av
 from qbcall.call import Call, SinkSpec, SourceSpec
 from qbcall.client import Client
 from qbcall.core.model import CallMedia, MediaKind, User
-from qbcall.errors import ExpectationFailed, InvalidArgument
+from qbcall.errors import ExpectationFailed, InvalidArgument, InvalidState
 from qbcall.media.frames import Frame
 
 MIRROR_LIMITS = {MediaKind.AUDIO: 8, MediaKind.VIDEO: 2}
@@ -51,7 +51,8 @@ async def serve(client: Client, bot: Bot, *, calls: int | None = None) -> None:
         calls: how many calls an answering bot serves; None: until cancelled.
 
     Raises:
-        ExceptionGroup: what the bot raised, after the call in which it did was hung up.
+        ExceptionGroup: what the bot raised, after the call in which it did was hung up. `InvalidState` is none of it
+            when the call was over by then.
     """
     if isinstance(bot, CallingBot):
         await bot.run(client)
@@ -67,7 +68,12 @@ async def serve(client: Client, bot: Bot, *, calls: int | None = None) -> None:
 
 async def _serve(call: Call, bot: AnsweringBot) -> None:
     async with call:
-        await bot(call)
+        try:
+            await bot(call)
+        except InvalidState:
+            if call.end_reason is None:
+                raise
+            # It wanted something of a call that had just ended, which no bot can foresee.
 
 
 @dataclass

@@ -213,9 +213,9 @@ class MediaSection(Section):
     """What is sent, and where received media goes, unless a command says it."""
 
     source: str = "test"
-    """What is sent: `test`, `file:PATH`, `camera[:N]`, `screen`, `mic`, `silence`, `none`; joined with `+`."""
+    """What is sent: `test`, `file:PATH`, `camera[:N]`, `screen`, `mic`, `pcm:PATH`, `silence`, `none`; `+` joins."""
     sinks: tuple[str, ...] = ("null",)
-    """Where received media goes: `null`, `record:DIR`, `snapshot:DIR`, `window`, `speaker`, `verify`."""
+    """Where received media goes: `null`, `record:DIR`, `snapshot:DIR`, `window`, `speaker`, `pcm:PATH`, `verify`."""
     width: Whole = _FORMAT.width
     """Pixels of the picture that is sent, even."""
     height: Whole = _FORMAT.height

@@ -9,7 +9,18 @@ from pathlib import Path
 import av
 import pytest
 
-from qbcall import Call, CallMedia, EndReason, ExpectationFailed, InvalidArgument, MemoryHub, Rejected
+from qbcall import (
+    Call,
+    CallFailed,
+    CallMedia,
+    EndReason,
+    ExpectationFailed,
+    InvalidArgument,
+    InvalidState,
+    MemoryHub,
+    PcmSource,
+    Rejected,
+)
 from qbcall.bots import (
     Answer,
     Echo,
@@ -122,3 +133,34 @@ def test_a_wrong_name_of_a_bot_is_refused(name: str, complaint: str) -> None:
 
 def test_a_class_is_made_into_a_bot() -> None:
     assert isinstance(load("qbcall.bots:Echo"), Echo)
+
+
+def test_a_bot_that_asks_something_of_a_call_that_just_ended_does_not_break() -> None:
+    async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
+        ann, bob = await clients(stack, hub, "ann", "bob")
+
+        async def talker(call: Call) -> None:
+            voice = PcmSource()
+            await call.accept(source=voice)
+            while True:
+                await voice.write(bytes(640))
+
+        serving = asyncio.create_task(serve(bob, talker, calls=1))
+        await asyncio.sleep(0)
+        async with ann.call(bob.user, media=CallMedia.AUDIO) as call:
+            await call.connected(PATIENCE)
+        await serving
+
+        async def hasty(call: Call) -> None:
+            call.mute("audio")  # before it was accepted
+
+        serving = asyncio.create_task(serve(bob, hasty, calls=1))
+        await asyncio.sleep(0)
+        with pytest.raises(CallFailed):
+            async with ann.call(bob.user, media=CallMedia.AUDIO) as call:
+                await call.connected(PATIENCE)
+        with pytest.raises(ExceptionGroup) as told:
+            await serving
+        assert isinstance(told.value.exceptions[0], InvalidState)
+
+    run(scenario)

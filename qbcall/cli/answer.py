@@ -22,6 +22,7 @@ from qbcall.cli.options import (
     SinkOption,
     SourceOption,
     StatsOption,
+    ToTheEndOption,
     given,
     parsed_info,
     with_common,
@@ -54,6 +55,7 @@ def answer(
     info: InfoOption = None,
     allow: AllowOption = None,
     duration: DurationOption = None,
+    to_the_end: ToTheEndOption = False,
     source: SourceOption = None,
     sink: SinkOption = None,
     stats: StatsOption = None,
@@ -72,7 +74,9 @@ def answer(
 
     async def work(setting: Setting) -> ExitCode:
         words = parsed_info(info)
-        plan = _Plan(after=after, reject=reject, info=words, duration=duration, mute=mute or ())
+        plan = _Plan(
+            after=after, reject=reject, info=words, duration=duration, to_the_end=to_the_end, mute=mute or ()
+        )
         async with session.online(setting, report=report) as client:
             setting.output.say(f"waiting for calls; call it with: qbcall call {client.user}")
             served = await _serve(client, plan, 1 if once else count)
@@ -96,6 +100,7 @@ class _Plan:
     reject: str | None
     info: Info
     duration: float | None
+    to_the_end: bool
     mute: Collection[MediaKind]
 
     async def carry_out(self, call: Call) -> None:
@@ -114,7 +119,7 @@ class _Plan:
             pass
         finally:
             ended.cancel()
-        await session.until_over(call, self.duration)
+        await session.until_over(call, self.duration, to_the_end=self.to_the_end)
 
 
 async def _serve(client: Client, plan: _Plan, count: int | None) -> list[Call]:

@@ -20,6 +20,7 @@ from qbcall.cli.options import (
     SinkOption,
     SourceOption,
     StatsOption,
+    ToTheEndOption,
     given,
     parsed_info,
     with_common,
@@ -51,6 +52,7 @@ def call(
         ),
     ] = None,
     duration: DurationOption = None,
+    to_the_end: ToTheEndOption = False,
     answer_timeout: AnswerTimeoutOption = None,
     stats: StatsOption = None,
     report: ReportOption = None,
@@ -76,7 +78,7 @@ def call(
             sending = Sending(placed, Delivery(), setting.output)
             async with asyncio.TaskGroup() as group:
                 group.create_task(sending.send_when_answered(letters))
-                await session.until_over(placed, duration)
+                await session.until_over(placed, duration, to_the_end=to_the_end)
         code = verdict(placed, Expectation(expect), setting.output)
         if code is ExitCode.OK:
             sending.close()

@@ -109,7 +109,7 @@ SourceOption = Annotated[
     typer.Option(
         "--source",
         metavar="SPEC",
-        help="Send test, file:PATH, camera, screen, mic, silence or none; camera+mic joins two.",
+        help="Send test, file:PATH, camera, screen, mic, pcm:PATH, silence or none; camera+mic joins two.",
     ),
 ]
 SinkOption = Annotated[
@@ -117,12 +117,15 @@ SinkOption = Annotated[
     typer.Option(
         "--sink",
         metavar="SPEC",
-        help="Received media to null, record:DIR, snapshot:DIR, window, speaker or verify; repeatable.",
+        help="Received media to null, record:DIR, snapshot:DIR, window, speaker, pcm:PATH or verify; repeatable.",
     ),
 ]
 DurationOption = Annotated[
     float | None,
     typer.Option("--duration", metavar="S", min=0.0, help="Hang up S seconds after media was connected."),
+]
+ToTheEndOption = Annotated[
+    bool, typer.Option("--to-the-end", help="Hang up when the source is over: a pipe, or a file with loop=no.")
 ]
 AnswerTimeoutOption = Annotated[
     float | None, typer.Option("--answer-timeout", metavar="S", help="How long a callee may take, 10 to 60 s.")

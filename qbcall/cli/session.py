@@ -15,12 +15,16 @@ from qbcall.cli.people import described, status
 from qbcall.cli.reports import Reports
 from qbcall.cli.summary import outcome, summary
 from qbcall.core import events as ev
-from qbcall.errors import CallFailed
+from qbcall.errors import CallFailed, InvalidArgument
 
 if TYPE_CHECKING:
     from qbcall.call import Call
     from qbcall.client import Client
+    from qbcall.core.model import EndReason
+    from qbcall.media.outgoing import Local
 
+LAST_WORD = 0.3
+"""Seconds that the last of what is sent takes to be heard, before a hang-up ends it."""
 REFRESH = 0.5
 """Seconds between two updates of the status line."""
 
@@ -33,10 +37,12 @@ async def online(
 
     Raises:
         AuthError, ServerUnreachable, InsecureLink: the login failed.
+        InvalidArgument: JSON lines and sound would go to the same place.
         SinkError: no report can be written there; before the login, or at the end.
     """
     from qbcall.client import Client  # noqa: PLC0415 - a second of imports that `--help` does not need
 
+    check_standard_output(setting)
     tell_impairment(setting)
     client = Client(setting.config)
     teller = _Teller(client, setting.output)
@@ -55,22 +61,54 @@ async def online(
             await reports.finish()
 
 
+def check_standard_output(setting: Setting) -> None:
+    """Standard output is for one thing only: JSON lines, or what a sink writes.
+
+    Raises:
+        InvalidArgument: it would be for two.
+    """
+    from qbcall.media.sinks import takes_standard_output  # noqa: PLC0415 - as above
+
+    taking = [spec for spec in setting.config.media.sinks if takes_standard_output(spec)]
+    if len(taking) + setting.output.json > 1:
+        other = "--json" if setting.output.json else taking[1]
+        raise InvalidArgument(f"{taking[0]} and {other} cannot share standard output; try pcm:/dev/fd/3 with 3>FILE")
+
+
 def tell_impairment(setting: Setting) -> None:
     """How bad the network is made, with the seed that repeats it."""
     if setting.config.ice.impair:
         setting.output.say(f"the network of calls is made bad: {setting.config.ice.impair}")
 
 
-async def until_over(call: Call, duration: float | None) -> None:
-    """Wait for the end of a call; hang up `duration` seconds after media was connected."""
+async def until_over(call: Call, duration: float | None, *, to_the_end: bool = False) -> None:
+    """Wait for the end of a call.
+
+    Args:
+        call: is waited for.
+        duration: hang up that many seconds after media was connected.
+        to_the_end: hang up when all that this side sends was sent.
+    """
     with suppress(CallFailed):
         await call.connected()
+    ended = asyncio.ensure_future(call.ended())
+    waiting: list[asyncio.Future[EndReason] | asyncio.Future[None]] = [ended]
+    if to_the_end and call.local is not None:
+        waiting.append(asyncio.ensure_future(_said(call.local)))
     try:
-        async with asyncio.timeout(duration):
-            await call.ended()
-    except TimeoutError:
+        done, _ = await asyncio.wait(waiting, timeout=duration, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for one in waiting:
+            one.cancel()
+    if ended not in done:
         await call.hang_up()
         await call.ended()
+
+
+async def _said(local: Local) -> None:
+    """Wait until all was sent, and heard."""
+    await local.over()
+    await asyncio.sleep(LAST_WORD)
 
 
 class _Teller:

@@ -13,6 +13,7 @@ from qbcall.core.model import MediaKind
 from qbcall.errors import InvalidArgument
 from qbcall.media.blocks import audio_frame
 from qbcall.media.frames import Frame, FrameSource, Source, VideoFormat
+from qbcall.media.intake import PulledSource
 from qbcall.media.waiting import WaitingFrames
 
 EXPECTED = "av.VideoFrame, av.AudioFrame, uint8 (height, width, 3) BGR or int16 (samples, 1 or 2) at 48 kHz"
@@ -167,6 +168,8 @@ def _part(given: object, kind: MediaKind, format: VideoFormat) -> FrameSource | 
         return None
     if isinstance(given, AsyncIterable):
         return IterationPart(Iteration(given, format, [kind]), kind)
+    if isinstance(given, PulledSource):
+        return given
     if not callable(getattr(given, "read", None)):
         raise InvalidArgument(f"{kind.value} of the source must have `async def read`, not be {type(given).__name__}")
     return ObjectPart(given)  # type: ignore[arg-type]  # has `read`; what it yields is checked frame by frame

@@ -20,8 +20,9 @@ from qbcall.media.frames import Frame, Source, SourceEnded, VideoFormat
 
 AHEAD = 0.5
 """Seconds that are decoded ahead."""
-LATE = {MediaKind.AUDIO: 0.2, MediaKind.VIDEO: 0.0}
-"""Seconds that a frame may be late and still be given when a newer one is due, too."""
+LATE = {MediaKind.AUDIO: 0.1, MediaKind.VIDEO: 0.0}
+"""Seconds that a frame may be late and still be given when a newer one is due, too: what a stream makes up for.
+Of sound that is later, all that is late is dropped, or it would stay behind the picture for good."""
 
 SOON = 0.0005
 """Seconds; what is due by then is due now. A shorter sleep may not move a clock at all."""
@@ -83,8 +84,9 @@ class Player:
     def _drop_late(self, position: float) -> None:
         """Forget what was due before the newest frame that is due; of all kinds, since one may have no reader."""
         for kind, queue in self._queues.items():
-            while len(queue) > 1 and queue[1][0] <= position - LATE[kind]:
-                queue.popleft()
+            if len(queue) > 1 and queue[1][0] <= position - LATE[kind]:
+                while len(queue) > 1 and queue[1][0] <= position:
+                    queue.popleft()
 
     def _fill_up(self, position: float) -> None:
         if self._filling is None and not self._over and self._decoded < position + AHEAD:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from time import monotonic
+from typing import Protocol
 
 import av
 import numpy as np
 import numpy.typing as npt
 
 from qbcall.core.model import MediaKind
+from qbcall.errors import InvalidState
 from qbcall.media.blocks import samples_of
 from qbcall.media.frames import Frame, SourceEnded
+from qbcall.media.listening import PcmStream
+from qbcall.media.mono import PCM_RATE
 from qbcall.media.rate import Rate
 from qbcall.media.waiting import WaitingFrames
 
@@ -22,6 +26,20 @@ WAITING = {MediaKind.AUDIO: 25, MediaKind.VIDEO: 5}
 
 LOOK = 2.0
 """Seconds for which a look at the newest frame wants more: whoever looks again meanwhile sees it move."""
+
+
+class Listener(Protocol):
+    """Takes what comes in."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it takes no more."""
+
+    def put(self, frame: Frame) -> None:
+        """A frame came in."""
+
+    def end(self) -> None:
+        """Nothing more comes."""
 
 
 class Incoming:
@@ -40,7 +58,7 @@ class Incoming:
         self._looked_at = -LOOK
         self._rate = Rate()
         # Weak: an iteration that is left with `break` vanishes.
-        self._listeners: weakref.WeakSet[Frames] = weakref.WeakSet()
+        self._listeners: weakref.WeakSet[Listener] = weakref.WeakSet()
         self._closed = False
 
     @property
@@ -59,7 +77,7 @@ class Incoming:
     @property
     def wanted(self) -> bool:
         """Whether somebody iterates, or looked at the newest frame a moment ago."""
-        return not self._closed and (bool(self._listeners) or monotonic() - self._looked_at < LOOK)
+        return not self._closed and (self._iterated or monotonic() - self._looked_at < LOOK)
 
     @property
     def fps(self) -> float:
@@ -93,38 +111,80 @@ class Incoming:
         self._latest = frame
         self._rate.count(monotonic())
         for listener in self._listeners:
-            listener.waiting.put(frame)
+            listener.put(frame)
 
     def __aiter__(self) -> Frames:
         frames = Frames(WAITING[self.kind])
-        if self._closed:
-            frames.waiting.end()
-        wanted = self.wanted
-        self._listeners.add(frames)
-        if self.wanted and not wanted:
-            self._wake()
+        self._listen(frames)
         return frames
+
+    def pcm(self, rate: int = PCM_RATE, *, block: int = 20, buffer: int = 1000) -> PcmStream:
+        """Sound from now on as blocks of samples: `async for samples in peer.audio.pcm(rate=16_000):`.
+
+        Each is a numpy array of its own, shape (samples,), int16, mono. Several may listen at the same time.
+
+        Args:
+            rate: samples per second, 8000 to 48000.
+            block: milliseconds in one block, 5 to 1000.
+            buffer: milliseconds that may wait for a slow reader; older ones are dropped, and counted.
+
+        Raises:
+            InvalidArgument: a number is out of range.
+            InvalidState: these are pictures.
+        """
+        if self.kind is not MediaKind.AUDIO:
+            raise InvalidState("pictures have no samples of sound: use peer.audio")
+        stream = PcmStream(rate, block, buffer)
+        self._listen(stream)
+        return stream
 
     def close(self) -> None:
         """Nothing more comes; iterations end. The newest frame is let go: calls that are over are remembered."""
         self._closed = True
         self._latest = None
         for listener in self._listeners:
-            listener.waiting.end()
+            listener.end()
+
+    # -- details -----------------------------------------------------------------------------------------------------
+
+    @property
+    def _iterated(self) -> bool:
+        return any(not listener.ended for listener in self._listeners)
+
+    def _listen(self, listener: Listener) -> None:
+        if self._closed:
+            listener.end()
+        wanted = self.wanted
+        self._listeners.add(listener)
+        if self.wanted and not wanted:
+            self._wake()
 
 
 class Frames:
     """An iteration over frames as they come in; the oldest is dropped when the application is too slow."""
 
     def __init__(self, limit: int) -> None:
-        self.waiting = WaitingFrames(limit)
+        self._waiting = WaitingFrames(limit)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more comes."""
+        return self._waiting.ended
+
+    def put(self, frame: Frame) -> None:
+        """A frame came in."""
+        self._waiting.put(frame)
+
+    def end(self) -> None:
+        """Nothing more comes; those that wait are still given."""
+        self._waiting.end()
 
     def __aiter__(self) -> Frames:
         return self
 
     async def __anext__(self) -> Frame:
         try:
-            return await self.waiting.get()
+            return await self._waiting.get()
         except SourceEnded:
             raise StopAsyncIteration from None
 

@@ -107,6 +107,9 @@ class AudioIntake(Intake):
         self._room.set()
         return block
 
+    def pass_by(self) -> None:
+        """20 ms that nobody is to hear: what is read goes on by itself, or waits."""
+
     def _put(self, frame: Frame) -> None:
         if not isinstance(frame, av.AudioFrame):
             raise TypeError(f"an audio source yields av.AudioFrame, not {type(frame).__name__}")
@@ -118,6 +121,53 @@ class AudioIntake(Intake):
     def _forget(self) -> None:
         self._blocks.clear()
         self._flowing = False
+
+
+class PulledSource(ABC):
+    """Sound that is asked for just when it is sent, so that nothing waits but what waits in the source."""
+
+    @abstractmethod
+    async def read(self) -> Frame:
+        """See `FrameSource`."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """See `FrameSource`."""
+
+    @abstractmethod
+    def pull(self) -> Samples | None:
+        """The next 20 ms, at once; None: there is nothing to hear now.
+
+        Raises:
+            SourceEnded: there is no more.
+        """
+
+
+class PulledIntake(AudioIntake):
+    """Sound of a source that is asked for each block."""
+
+    def __init__(self, source: PulledSource, over: Over) -> None:
+        super().__init__(source, over)
+        self._pulled = source
+
+    def pull(self) -> Samples | None:
+        """The next 20 ms; None: there is nothing to hear now."""
+        if self.ended:
+            return None
+        error: Exception | None = None
+        try:
+            return self._pulled.pull()
+        except SourceEnded:
+            pass
+        except Exception as problem:
+            error = problem
+        self.ended = True
+        self._over(self._pulled, error)
+        return None
+
+    def pass_by(self) -> None:
+        """20 ms that nobody is to hear."""
+        self.pull()
 
 
 class VideoIntake(Intake):

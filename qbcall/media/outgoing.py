@@ -14,9 +14,9 @@ import av
 import numpy as np
 
 from qbcall.core.model import MediaKind
-from qbcall.media.blocks import audio_frame
+from qbcall.media.blocks import Samples, audio_frame
 from qbcall.media.frames import AUDIO_BLOCK, AUDIO_RATE, Frame, FrameSource, Source, VideoFormat
-from qbcall.media.intake import AudioIntake, VideoIntake, either
+from qbcall.media.intake import AudioIntake, PulledIntake, PulledSource, VideoIntake, either
 from qbcall.media.pace import Pace
 from qbcall.media.planes import plain
 from qbcall.media.rate import Rate
@@ -79,7 +79,7 @@ class Outgoing:
         self.kind = kind
         self.frames = 0
         """Frames sent, to whoever listened."""
-        self.ended = False
+        self.over = asyncio.Event()
         """The present source has no more frames."""
         self.error: Exception | None = None
         """What the present source broke with."""
@@ -104,6 +104,11 @@ class Outgoing:
     def muted(self, on: bool) -> None:
         self._muted = on
         self._intake.clear()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the present source has no more frames."""
+        return self.over.is_set()
 
     @property
     def fps(self) -> float:
@@ -141,7 +146,8 @@ class Outgoing:
         new = self._take(source)
         old = new if self._closed else self._intake
         if not self._closed:
-            self._intake, self.ended, self.error = new, False, None
+            self._intake, self.error = new, None
+            self.over.clear()
         self._retire(asyncio.get_running_loop().create_task(old.close()))
         old.changed.set()
 
@@ -158,12 +164,15 @@ class Outgoing:
     # -- details -----------------------------------------------------------------------------------------------------
 
     def _take(self, source: FrameSource | None) -> AudioIntake | VideoIntake:
+        if isinstance(source, PulledSource):
+            return PulledIntake(source, self._source_over)
         intake = AudioIntake if self.kind is MediaKind.AUDIO else VideoIntake
         return intake(source, self._source_over)
 
     def _source_over(self, source: FrameSource, error: Exception | None) -> None:
         if source is self._intake.source:
-            self.ended, self.error = True, error
+            self.error = error
+            self.over.set()
         if error is not None:
             log.error("the %s source %s broke: %r", self.kind.value, type(source).__name__, error, exc_info=error)
 
@@ -181,7 +190,11 @@ class Outgoing:
                 start = max(self._now_in(AUDIO_RATE), self._last_stamp + AUDIO_BLOCK)
             intake = self._intake
             assert isinstance(intake, AudioIntake), "this is audio"
-            samples = None if self._muted else intake.pull()
+            samples: Samples | None = None
+            if self._muted:
+                intake.pass_by()
+            else:
+                samples = intake.pull()
             frame = audio_frame(SILENCE if samples is None else samples)
             self._publish(frame, start + number * AUDIO_BLOCK, AUDIO_RATE)
 
@@ -264,6 +277,12 @@ class Local:
             elif part is not None:
                 log.warning("%s is not sent in this call: that part of the new source is closed", kind.value)
                 self._unused.add(asyncio.get_running_loop().create_task(part.close()))
+
+    async def over(self) -> None:
+        """Wait until no source has more frames, but for those that were read ahead; some go on for ever."""
+        for stream in (self.audio, self.video):
+            if stream is not None:
+                await stream.over.wait()
 
     async def close(self) -> None:
         """Stop, and close the sources; no task is left."""

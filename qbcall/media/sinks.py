@@ -10,6 +10,9 @@ from qbcall.core.model import MediaKind, User
 from qbcall.errors import InvalidArgument
 from qbcall.media.callback import Callback
 from qbcall.media.frames import Frame, Sink
+from qbcall.media.mono import HIGHEST_RATE, LOWEST_RATE, PCM_RATE
+from qbcall.media.pcm_pipes import open_pcm_sink
+from qbcall.media.pipes import STANDARD
 from qbcall.media.recorder import open_recorder
 from qbcall.media.snapshots import open_snapshots
 from qbcall.media.sound_devices import Speaker
@@ -41,7 +44,8 @@ class Entry:
 async def open_sink(spec: str | Callable[[User, Frame], object]) -> Sink:
     """Open what takes received media.
 
-    Names: `null`, `record:DIR`, `snapshot:DIR[,every=S]`, `window`, `speaker`, `verify[:tones=NAME=HZ/NAME=HZ]`.
+    Names: `null`, `record:DIR`, `snapshot:DIR[,every=S]`, `window`, `speaker`, `pcm:PATH[,rate=16000]`,
+    `verify[:tones=NAME=HZ/NAME=HZ]`.
 
     Args:
         spec: a name, or a function of user and frame, which may return an awaitable.
@@ -79,6 +83,10 @@ async def _speaker(spec: Spec) -> Sink:
     return await asyncio.to_thread(Speaker, spec.text)
 
 
+async def _pcm(spec: Spec) -> Sink:
+    return await open_pcm_sink(spec.text, spec.value, spec.number("rate", LOWEST_RATE, HIGHEST_RATE, PCM_RATE))
+
+
 async def _verify(spec: Spec) -> Sink:
     tones: dict[str, int] = {}
     for pair in filter(None, spec.options.get("tones", "").split("/")):
@@ -95,7 +103,13 @@ SINKS = {
     "snapshot": Entry(Form("DIR", needed=True, options=("every",)), _snapshot),
     "window": Entry(Form(), _window),
     "speaker": Entry(Form(), _speaker),
+    "pcm": Entry(Form("PATH", needed=True, options=("rate",)), _pcm),
     "verify": Entry(Form(options=("tones",)), _verify),
 }
 """Every sink that has a name."""
 FORMS = {name: entry.form for name, entry in SINKS.items()}
+
+
+def takes_standard_output(spec: object) -> bool:
+    """Whether this sink writes to standard output."""
+    return isinstance(spec, str) and spec.startswith("pcm:") and parse(spec, "sink", FORMS).value == STANDARD

@@ -12,6 +12,8 @@ from qbcall.media.application import source_of
 from qbcall.media.camera import open_camera
 from qbcall.media.files import open_file
 from qbcall.media.frames import Source, VideoFormat
+from qbcall.media.mono import HIGHEST_RATE, LOWEST_RATE, PCM_RATE
+from qbcall.media.pcm_pipes import open_pcm
 from qbcall.media.screen import open_screen
 from qbcall.media.sound_devices import open_microphone
 from qbcall.media.specs import Form, Spec, parse, split
@@ -45,7 +47,8 @@ async def open_source(spec: str | object, video: VideoFormat, name: str, kinds: 
     """Open what one participant sends.
 
     Names: `test[:name=alice,tone=440,size=320x240,fps=15]`, `file:PATH[,loop=no]`, `camera[:N]`, `screen`, `mic`,
-    `silence`, `none`; joined with `+` (`camera+mic`), the first that has a kind gives it.
+    `pcm:PATH[,rate=16000,live=yes]`, `silence`, `none`; joined with `+` (`camera+mic`), the first that has a kind
+    gives it.
 
     Args:
         spec: a name, or an object: see `qbcall.media.application.source_of`.
@@ -102,6 +105,11 @@ async def _microphone(spec: Spec, wanted: Wanted) -> Source:
     return Source(audio=await open_microphone(spec.text))
 
 
+async def _pcm(spec: Spec, wanted: Wanted) -> Source:
+    rate = spec.number("rate", LOWEST_RATE, HIGHEST_RATE, PCM_RATE)
+    return Source(audio=await open_pcm(spec.text, spec.value, rate, live=spec.flag("live", False)))
+
+
 async def _silence(spec: Spec, wanted: Wanted) -> Source:
     return Source(
         audio=Silence() if MediaKind.AUDIO in wanted.kinds else None,
@@ -130,6 +138,7 @@ SOURCES = {
     "camera": Entry(Form("N"), _camera, VIDEO),
     "screen": Entry(Form(), _screen, VIDEO),
     "mic": Entry(Form(), _microphone, AUDIO),
+    "pcm": Entry(Form("PATH", needed=True, options=("rate", "live")), _pcm, AUDIO),
     "silence": Entry(Form(), _silence),
     "none": Entry(Form(), _none),
 }

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -69,16 +69,25 @@ class Place:
         self.programs: list[Program] = []
 
     async def start(self, name: str, *words: str, **environment: str) -> Program:
-        """Start a command as this user."""
+        """Start a command as this user, that tells JSON lines."""
+        stdin = asyncio.subprocess.PIPE if "--lines" in words else asyncio.subprocess.DEVNULL
+        return await self._start(name, (*words, "--json"), stdin, environment)
+
+    async def pipe(self, name: str, *words: str) -> Program:
+        """Start a command as this user, that takes standard input and gives standard output."""
+        return await self._start(name, words, asyncio.subprocess.PIPE, {})
+
+    async def _start(self, name: str, words: tuple[str, ...], stdin: int, environment: Mapping[str, str]) -> Program:
         address = f"{self.server.host}:{self.server.port}"
-        arguments = [*words, "--jid", f"{name}@localhost", "--json"]
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "qbcall",
-            *arguments,
+            *words,
+            "--jid",
+            f"{name}@localhost",
             cwd=self.directory,
-            stdin=asyncio.subprocess.PIPE if "--lines" in words else asyncio.subprocess.DEVNULL,
+            stdin=stdin,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env={

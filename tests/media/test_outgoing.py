@@ -341,6 +341,26 @@ def test_pictures_of_odd_size_and_other_format_are_made_sendable() -> None:
     run(scenario)
 
 
+def test_end_of_all_sources_is_told_until_another_takes_over() -> None:
+    async def scenario(loop: VirtualClockLoop) -> None:
+        local = Local.of(Source(Given(islice(sound(440), 10)), Given(islice(cards(), 20))), FORMAT)
+        assert local.audio is not None
+        assert local.video is not None
+        feeds = local.audio.subscribe(), local.video.subscribe()
+        start = loop.time()
+        await local.over()
+        assert loop.time() - start == pytest.approx(20 / 15, abs=0.2)
+        assert all(feed is not None for feed in feeds)
+        local.replace(Source(Tone(440), TestCard(FORMAT, "ann")))
+        over = asyncio.create_task(local.over())
+        await take(feeds[1], 50)
+        assert not over.done()
+        over.cancel()
+        await local.close()
+
+    run(scenario)
+
+
 def test_closed_stream_leaves_no_task_and_closes_its_source_once() -> None:
     """QB-147."""
 
