@@ -43,6 +43,7 @@ from qbcall.core.inputs import (
 )
 from qbcall.core.model import CallId, Candidate, Epoch, MediaKind, StatsReport, User
 from qbcall.errors import MediaError, NegotiationError
+from qbcall.media.encoded import EncodedFrame
 from qbcall.media.frames import Frame
 
 __all__ = ["IceServer", "IceSettings", "RtcMedia"]
@@ -60,6 +61,10 @@ Passed = Callable[[User, MediaKind], None]
 """Told of each received frame that was not decoded, because it was not wanted."""
 
 
+Record = Callable[[User, EncodedFrame], bool]
+"""Takes a received frame as it came, where `records` says so; tells whether a complete picture is needed."""
+
+
 def _always(user: User, kind: MediaKind) -> bool:
     """Everything is wanted."""
     return True
@@ -67,6 +72,16 @@ def _always(user: User, kind: MediaKind) -> bool:
 
 def _ignore(user: User, kind: MediaKind) -> None:
     """Nobody counts."""
+
+
+def _never(user: User, kind: MediaKind) -> bool:
+    """Nothing is recorded."""
+    return False
+
+
+def _no_record(user: User, frame: EncodedFrame) -> bool:
+    """Nobody records."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +94,21 @@ class Provided:
     """Kilobit per second of picture that each peer sends at most; 0: no limit."""
     wants: Wants = _always
     passed: Passed = _ignore
+    records: Wants = _never
+    record: Record = _no_record
     network: ImpairedNetwork | None = None
     """The bad network that the call is to use; None: this machine's as it is."""
 
     def viewer(self, user: User, thread: DecoderThread) -> Viewer:
         """Who takes what this user sends."""
-        return Viewer(partial(self.deliver, user), partial(self.wants, user), partial(self.passed, user), thread)
+        return Viewer(
+            partial(self.deliver, user),
+            partial(self.wants, user),
+            partial(self.passed, user),
+            thread,
+            partial(self.records, user),
+            partial(self.record, user),
+        )
 
 
 def _discard(user: User, frame: Frame) -> None:
@@ -121,10 +145,13 @@ class RtcMedia:
         bandwidth: int = 0,
         wants: Wants = _always,
         passed: Passed = _ignore,
+        records: Wants = _never,
+        record: Record = _no_record,
     ) -> None:
         """Say what is sent in a call, and who takes what is received; before its first offer or answer."""
         network = None if self._ice.impairment is None else ImpairedNetwork(self._ice.impairment)
-        self._provided[call] = Provided(SharedMedia(local), deliver, bandwidth, wants, passed, network)
+        media = SharedMedia(local)
+        self._provided[call] = Provided(media, deliver, bandwidth, wants, passed, records, record, network)
 
     def wake(self, call: CallId, peer: User) -> None:
         """Somebody wants to see or hear a user: `wants` says so from now on."""

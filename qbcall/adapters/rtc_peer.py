@@ -258,6 +258,7 @@ class PeerConnection:
         transceiver = next(one for one in self._pc.getTransceivers() if one.receiver.track is track)
         self._packets[track.kind] = ReceivedPackets(transceiver.receiver)
         self._received[track.kind], self._intakes[track.kind] = receive(transceiver.receiver, self._viewer)
+        self._packets[track.kind].heard = self._received[track.kind].clock.note
 
     def _resume(self) -> None:
         """The peer needs a complete picture too, and would ask for it a round trip later."""

@@ -19,7 +19,8 @@ from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rtcrtpreceiver import TimestampMapper
 
 from qbcall.adapters.rtc_decoding import DecoderThread
-from qbcall.adapters.rtc_pictures import Format, Pictures
+from qbcall.adapters.rtc_format import Format
+from qbcall.adapters.rtc_pictures import Pictures
 from qbcall.adapters.rtc_sound import Sound
 from qbcall.adapters.rtc_tracks import IncomingTrack
 from qbcall.adapters.rtc_viewer import Received, Viewer
@@ -109,5 +110,6 @@ def suited() -> bool:
 SUITED = suited()
 if not SUITED:
     log.warning(
-        "aiortc receives otherwise than in aiortc 1.16: everything is decoded, wanted or not, and comes later"
+        "aiortc receives otherwise than in aiortc 1.16: everything is decoded, wanted or not, and comes later;"
+        " nothing can be recorded as it came"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -51,6 +51,8 @@ class ReceivedPackets:
         """Their payload."""
         self.payload_type: int | None = None
         """Of the latest packet (RFC 3550, section 5.1); says which codec the peer uses."""
+        self.heard: Callable[[RtcpSrPacket], None] = lambda _: None
+        """Told of each report of the sender."""
         self._streams: set[int] = set()
         self._receiver = receiver
         self._reports = self._announced = 0
@@ -83,6 +85,7 @@ class ReceivedPackets:
             case RtcpSrPacket():
                 self._reports += 1
                 self._announced = packet.sender_info.packet_count
+                self.heard(packet)
             case RtcpByePacket():
                 self._ended = True
         await self._take_report(packet)

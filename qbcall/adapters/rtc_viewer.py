@@ -6,9 +6,11 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from qbcall.adapters.rtc_clock import SenderClock
 from qbcall.adapters.rtc_decoding import DecoderThread
 from qbcall.adapters.rtc_tracks import FrameCount
 from qbcall.core.model import MediaKind
+from qbcall.media.encoded import EncodedFrame
 from qbcall.media.frames import Frame
 
 log = logging.getLogger("qbcall.adapters.rtc")
@@ -25,6 +27,10 @@ class Viewer:
     """Told of each frame that was received and not decoded, because nobody wants it."""
     thread: DecoderThread = field(default_factory=DecoderThread)
     """Where pictures are decoded."""
+    records: Callable[[MediaKind], bool] = lambda _: False
+    """Whether frames of this kind are to be handed over as they came."""
+    record: Callable[[EncodedFrame], bool] = lambda _: False
+    """Takes a frame as it came; tells whether a complete picture is needed."""
 
 
 class Received(FrameCount):
@@ -41,6 +47,8 @@ class Received(FrameCount):
         """Width and height of the newest picture that told."""
         self.level: float | None = None
         """Loudness of the newest sound as the peer says (RFC 6464), 0 to 1; None: it does not say."""
+        self.clock = SenderClock()
+        """Of the peer."""
         self._viewer = viewer
         self._complained = False
 
@@ -48,6 +56,19 @@ class Received(FrameCount):
     def wanted(self) -> bool:
         """Whether anybody looks or listens."""
         return self._viewer.wants(self.kind)
+
+    @property
+    def recorded(self) -> bool:
+        """Whether anybody takes frames as they came."""
+        return self._viewer.records(self.kind)
+
+    def record(self, frame: EncodedFrame) -> bool:
+        """One came, and somebody takes it as it is; whether he needs a complete picture."""
+        try:
+            return self._viewer.record(frame)
+        except Exception:
+            self._complain("recorded")
+            return False
 
     def pass_by(self) -> None:
         """One came that nobody wants."""
@@ -65,6 +86,9 @@ class Received(FrameCount):
         try:
             self._viewer.deliver(frame)
         except Exception:
-            if not self._complained:
-                log.exception("a received %s frame could not be delivered (told once)", self.kind.value)
-            self._complained = True
+            self._complain("delivered")
+
+    def _complain(self, what: str) -> None:
+        if not self._complained:
+            log.exception("a received %s frame could not be %s (told once)", self.kind.value, what)
+        self._complained = True

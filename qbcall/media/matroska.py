@@ -107,7 +107,7 @@ class MatroskaFile:
         self.unusable = 0
         """Frames that were left out, because they are not what they say."""
         self._start = start
-        self._container: OutputContainer = av.open(path, "w", format="matroska", options=OPTIONS)
+        self._container: OutputContainer = av.open(path, "w", format="matroska", container_options=OPTIONS)
         order = [kind for kind in (MediaKind.VIDEO, MediaKind.AUDIO) if kind in tracks]  # players show the first
         self._streams = {kind: tracks[kind].add_to(self._container) for kind in order}
         for stream in self._streams.values():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -85,7 +85,8 @@ def in_order(*streams: Iterable[EncodedFrame]) -> list[EncodedFrame]:
 class Played:
     """All that is in a file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, look: Callable[[av.VideoFrame], object] = lambda _: None) -> None:
+        self._look = look
         self.cards: list[tuple[float, int]] = []
         """When each card is shown, and its counter; -1: it cannot be read."""
         self.sizes: list[tuple[int, int]] = []
@@ -114,6 +115,7 @@ class Played:
 
     def _note(self, frame: object) -> None:
         if isinstance(frame, av.VideoFrame):
+            self._look(frame)
             card = read(frame)
             self.cards.append((frame.time or 0.0, -1 if card is None else card.counter))
             self.sizes.append((frame.width, frame.height))
