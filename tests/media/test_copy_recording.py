@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -162,3 +163,30 @@ def test_rubbish_in_the_middle_breaks_nothing(tmp_path: Path, codec: str) -> Non
     [file] = recorded(tmp_path, in_order(pictures, audio()))
     assert file.broken <= 4
     assert file.counters[-15:] == list(range(15, 30))
+
+
+def spoilt(frame: EncodedFrame, chance: random.Random) -> EncodedFrame:
+    """As a hostile or broken peer may send it."""
+    data = bytearray(frame.data)
+    for _ in range(chance.randint(1, 20)):
+        match chance.randrange(3):
+            case 0 if data:
+                data[chance.randrange(len(data))] = chance.choice((0, 1, 0x65, 0x67, chance.randrange(256)))
+            case 1:
+                del data[chance.randrange(len(data) + 1) :]
+            case _:
+                data += chance.randbytes(chance.randint(0, 40))
+    stamp = chance.choice((frame.timestamp, chance.getrandbits(32)))
+    size = frame.size and (chance.getrandbits(14), chance.getrandbits(14))
+    captured = chance.choice((None, chance.random() * 1e10))
+    return replace(frame, data=bytes(data), timestamp=stamp, size=size, captured=captured)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("codec", ["VP8", "H264"])
+def test_whatever_comes_the_files_can_be_read(tmp_path: Path, codec: str, seed: int) -> None:
+    chance = random.Random(seed)
+    frames = in_order(video(codec, seconds=1), audio(seconds=1))
+    for file in recorded(tmp_path, [spoilt(one, chance) if chance.random() < 0.5 else one for one in frames]):
+        times = [time for time, _ in file.blocks]
+        assert times == sorted(times)
