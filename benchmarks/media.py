@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmarks.figures import Figure, ratio, spread
 from benchmarks.mesh import Picture, Sample, sampled
+from benchmarks.recording import recording
 
 PICTURES: tuple[Picture, ...] = ((640, 480, 30), (320, 240, 15))
 TURNS, SECONDS = 3, 8.0
@@ -60,6 +61,6 @@ def told(what: str, samples: list[Sample]) -> Figure:
 async def run(*, smoke: bool) -> list[Figure]:
     """All figures of this module."""
     if smoke:
-        return [*await compare((160, 120, 10), 1, 1.0), *await mute((160, 120, 10), 1, 1.0)]
+        return [*await compare((160, 120, 10), 1, 1.0), *await mute((160, 120, 10), 1, 1.0), *await recording(1, 10)]
     figures = [figure for picture in PICTURES for figure in await compare(picture, TURNS, SECONDS)]
-    return [*figures, *await mute(PICTURES[0], TURNS, SECONDS)]
+    return [*figures, *await mute(PICTURES[0], TURNS, SECONDS), *await recording(TURNS, 300)]

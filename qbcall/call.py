@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
@@ -34,6 +34,7 @@ from qbcall.errors import (
     InvalidState,
     QbcallError,
 )
+from qbcall.media.encoded import EncodedFrame, EncodedSink
 from qbcall.media.frames import Frame, Sink, check_bandwidth
 from qbcall.media.outgoing import Local
 from qbcall.outcomes import failure_of
@@ -452,8 +453,7 @@ class Call:
             try:
                 sink.write(user, frame)
             except Exception as error:
-                self._broken_sinks.append(sink)
-                self._note_sink(error)
+                self._break_sink(sink, error)
 
     def wants(self, user: User, kind: MediaKind) -> bool:
         """Whether anybody takes received media of this kind: a sink, or the application."""
@@ -467,6 +467,20 @@ class Call:
 
     def _sends_all(self) -> bool:
         return all(self._sending().stream(kind) is not None for kind in self.media.kinds)
+
+    def records(self, user: User, kind: MediaKind) -> bool:
+        """Whether a sink takes received media of this kind as it came."""
+        return any(True for _ in self._recorders(kind))
+
+    def record(self, user: User, frame: EncodedFrame) -> bool:
+        """Received media, as it came; whether a sink needs a complete picture."""
+        needed = False
+        for sink in self._recorders(frame.kind):
+            try:
+                needed |= sink.write_encoded(user, frame)
+            except Exception as error:
+                self._break_sink(sink, error)
+        return needed
 
     async def wind_up(self) -> None:
         """The call is over: finish files, let go of devices, wake whoever waits for the end."""
@@ -498,6 +512,15 @@ class Call:
         self._owner.subscriptions.end(stream)
         if stream in self._streams:
             self._streams.remove(stream)
+
+    def _recorders(self, kind: MediaKind) -> Iterator[EncodedSink]:
+        for sink in self.sinks:
+            if isinstance(sink, EncodedSink) and kind in sink.encoded_kinds and sink not in self._broken_sinks:
+                yield sink
+
+    def _break_sink(self, sink: Sink, error: Exception) -> None:
+        self._broken_sinks.append(sink)
+        self._note_sink(error)
 
     def _note_sink(self, error: Exception) -> None:
         if str(error) not in map(str, self.sink_errors):  # a sink that broke may say so again when it is closed

@@ -323,6 +323,8 @@ class Client:
             bandwidth=settings.bandwidth,
             wants=call.wants,
             passed=call.passed,
+            records=call.records,
+            record=call.record,
         )
 
     async def replace_source(self, call: Call, source: SourceSpec) -> None:

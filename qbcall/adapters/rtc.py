@@ -49,6 +49,7 @@ from qbcall.core.inputs import (
 from qbcall.core.measurement import added
 from qbcall.core.model import CallId, Candidate, Description, Epoch, MediaKind, StatsReport, User
 from qbcall.errors import MediaError, NegotiationError
+from qbcall.media.encoded import EncodedFrame
 from qbcall.media.frames import Frame
 
 if TYPE_CHECKING:
@@ -69,6 +70,10 @@ Passed = Callable[[User, MediaKind], None]
 """Told of each received frame that was not decoded, because it was not wanted."""
 
 
+Record = Callable[[User, EncodedFrame], bool]
+"""Takes a received frame as it came, where `records` says so; tells whether a complete picture is needed."""
+
+
 def _always(user: User, kind: MediaKind) -> bool:
     """Everything is wanted."""
     return True
@@ -76,6 +81,16 @@ def _always(user: User, kind: MediaKind) -> bool:
 
 def _ignore(user: User, kind: MediaKind) -> None:
     """Nobody counts."""
+
+
+def _never(user: User, kind: MediaKind) -> bool:
+    """Nothing is recorded."""
+    return False
+
+
+def _no_record(user: User, frame: EncodedFrame) -> bool:
+    """Nobody records."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +103,19 @@ class Provided:
     """Kilobit per second of picture that each peer sends at most; 0: no limit."""
     wants: Wants = _always
     passed: Passed = _ignore
+    records: Wants = _never
+    record: Record = _no_record
 
     def viewer(self, user: User, thread: DecoderThread) -> Viewer:
         """Who takes what this user sends."""
-        name = user.partition("@")[0]
         return Viewer(
-            partial(self.deliver, user), partial(self.wants, user), partial(self.passed, user), thread, name
+            partial(self.deliver, user),
+            partial(self.wants, user),
+            partial(self.passed, user),
+            thread,
+            user.partition("@")[0],
+            partial(self.records, user),
+            partial(self.record, user),
         )
 
 
@@ -145,9 +167,12 @@ class RtcMedia:
         bandwidth: int = 0,
         wants: Wants = _always,
         passed: Passed = _ignore,
+        records: Wants = _never,
+        record: Record = _no_record,
     ) -> None:
         """Say what is sent in a call, and who takes what is received; before its first offer or answer."""
-        self._provided[call] = Provided(SharedMedia(local), deliver, bandwidth, wants, passed)
+        media = SharedMedia(local)
+        self._provided[call] = Provided(media, deliver, bandwidth, wants, passed, records, record)
 
     def wake(self, call: CallId, peer: User) -> None:
         """Somebody wants to see or hear a user: `wants` says so from now on."""

@@ -18,7 +18,8 @@ from aiortc.codecs import get_decoder
 from aiortc.codecs.base import Decoder
 from aiortc.jitterbuffer import JitterFrame
 
-from qbcall.adapters.rtc_keyframes import MOST_PIXELS, is_too_large
+from qbcall.adapters.rtc_keyframes import is_too_large
+from qbcall.media.encoded import MOST_PIXELS
 from qbcall.media.frames import Frame
 
 log = logging.getLogger("qbcall.adapters.rtc")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from qbcall.media.encoded import MOST_PIXELS
+
 START_CODE = b"\0\0\0\1"
 """Before each NAL unit, as aiortc joins them (H.264, annex B)."""
 PARAMETERS = 7
 """A sequence parameter set (H.264, table 7-1)."""
 COMPLETE_UNITS = (5, PARAMETERS)
 """A slice of an IDR picture, and what comes before one."""
-MOST_PIXELS = 4096 * 2304
-"""In a picture; one that claims more is not decoded: it takes that much memory, whatever is in it."""
 VP8_START = b"\x9d\x01\x2a"
 """In each picture of VP8 that is complete (RFC 6386, section 9.1)."""
 

@@ -306,6 +306,7 @@ class PeerConnection:
         self._received[track.kind], self._intakes[track.kind] = (
             receive(transceiver.receiver, self._viewer, Kept) if keep else receive(transceiver.receiver, self._viewer)
         )
+        self._packets[track.kind].heard = self._received[track.kind].clock.note
 
     def _resume(self) -> None:
         """The peer needs a complete picture too, and would ask for it a round trip later."""

@@ -3,40 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
-from aiortc import RTCRtpCodecParameters
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtp import RtpPacket
 
 from qbcall.adapters.rtc_decoding import DecoderThread, PictureDecoder
+from qbcall.adapters.rtc_format import Format
 from qbcall.adapters.rtc_jitter import Picture, PictureBuffer, data_of
-from qbcall.adapters.rtc_keyframes import is_complete, opens_complete, size_of
+from qbcall.adapters.rtc_keyframes import size_of
 from qbcall.adapters.rtc_missing import AT_FIRST, Wish
+from qbcall.adapters.rtc_tap import Tap
 from qbcall.adapters.rtc_viewer import Received
 
 LEAST_WAIT = 0.005
 """Seconds between two looks at what is missing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Format:
-    """What was agreed with the peer."""
-
-    codecs: Mapping[int, RTCRtpCodecParameters]
-    """By payload type."""
-    origin: Callable[[int], int]
-    """Maps RTP time stamps to those that begin with 0 and do not wrap."""
-
-    def begins(self, payload_type: int, data: bytes) -> bool:
-        """Whether a decoder can begin with this picture."""
-        return is_complete(self.codecs[payload_type].name, data)
-
-    def opens(self, payload_type: int, data: bytes) -> bool:
-        """Whether this is the first packet of such a picture."""
-        return opens_complete(self.codecs[payload_type].name, data)
 
 
 class Feedback(Protocol):
@@ -64,17 +45,18 @@ class Pictures:
     def add(self, packet: RtpPacket) -> tuple[bool, None]:
         """A packet came. Aiortc is neither to ask for anything nor to decode it."""
         first, self._ssrc = self._ssrc is None, packet.ssrc
-        if self._received.wanted:
-            self._view(packet.ssrc, first=first).add(packet)
-        else:
-            self.close()
+        viewing = self._view(packet.ssrc, first=first)
+        if viewing is None or not viewing.decodes:
             self._note(packet)
+        if viewing is not None:
+            viewing.add(packet)
         return False, None
 
     def wake(self) -> None:
         """Somebody may want to look: ask for a picture now, and not only when the next packet comes."""
-        if self._ssrc is not None and self._received.wanted:
-            self._view(self._ssrc).tend()
+        viewing = None if self._ssrc is None else self._view(self._ssrc)
+        if viewing is not None:
+            viewing.tend()
 
     def close(self) -> None:
         """Deliver nothing more."""
@@ -82,13 +64,16 @@ class Pictures:
             self._viewing.close()
             self._viewing = None
 
-    def _view(self, ssrc: int, *, first: bool = False) -> Viewing:
-        if self._viewing is None or self._viewing.ssrc != ssrc:
+    def _view(self, ssrc: int, *, first: bool = False) -> Viewing | None:
+        wanted, recorded = self._received.wanted, self._received.recorded
+        if self._viewing is not None and (self._viewing.ssrc != ssrc or not (wanted or recorded)):
             self.close()
-            decoder = PictureDecoder(self._thread, self._received.hand_over)
-            self._viewing = Viewing(ssrc, self._format, decoder, self._feedback, self._received.drop)
+        if self._viewing is None and (wanted or recorded):
+            self._viewing = Viewing(ssrc, self._received, self._format, self._thread, self._feedback)
             if first:  # a peer begins with a complete picture
                 self._viewing.wish.wait(asyncio.get_running_loop().time() + AT_FIRST)
+        if self._viewing is not None:
+            self._viewing.look(decode=wanted, record=recorded)
         return self._viewing
 
     def _note(self, packet: RtpPacket) -> None:
@@ -102,42 +87,55 @@ class Pictures:
 
 
 class Viewing:
-    """As long as somebody looks: what is missing is asked for, and what is there is decoded."""
+    """As long as somebody looks or records: what is missing is asked for, and what is there is handed on."""
 
     def __init__(
-        self,
-        ssrc: int,
-        format: Format,
-        decoder: PictureDecoder,
-        feedback: Feedback,
-        drop: Callable[[int], None] = lambda _: None,
+        self, ssrc: int, received: Received, format: Format, thread: DecoderThread, feedback: Feedback
     ) -> None:
-        """`drop` is told how many pictures came that are not decoded."""
         self.ssrc = ssrc
         """Of the peer's pictures."""
         self.wish = Wish()
         """For a complete picture."""
+        self._received = received
         self._format = format
-        self._decoder = decoder
+        self._thread = thread
         self._feedback = feedback
-        self._drop = drop
         self._buffer = PictureBuffer(format.begins, format.opens)
+        self._decoder: PictureDecoder | None = None
+        self._behind = True
+        """The decoder needs a complete picture; the buffer may have given one out before."""
+        self._tap: Tap | None = None
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        decoder.failed = self._fail
+
+    @property
+    def decodes(self) -> bool:
+        """Whether somebody looks."""
+        return self._decoder is not None
+
+    def look(self, *, decode: bool, record: bool) -> None:
+        """Say what is wanted from now on."""
+        if decode and self._decoder is None:
+            self._decoder, self._behind = PictureDecoder(self._thread, self._received.hand_over), True
+            self._decoder.failed = self._fail
+        elif not decode and self._decoder is not None:
+            self._decoder.close()
+            self._decoder = None
+        if record != (self._tap is not None):
+            self._tap = Tap(self._received, self._format, self.ssrc) if record else None
 
     def add(self, packet: RtpPacket) -> None:
         """A packet came."""
-        self._decode(self._buffer.add(packet, self._loop.time()))
+        self._use(self._buffer.add(packet, self._loop.time()))
         self.tend()
 
     def tend(self) -> None:
         """Ask for what is missing, if it is time."""
         now = self._loop.time()
-        self._decode(self._buffer.tend(now))
+        self._use(self._buffer.tend(now))
         if numbers := self._buffer.missing.due(now):
             self._feedback.need_packets(self.ssrc, numbers)
-        if not self._buffer.incomplete:
+        if not self._incomplete:
             self.wish.fulfil()
         elif self.wish.due(now):
             self._feedback.need_picture(self.ssrc)
@@ -145,8 +143,17 @@ class Viewing:
 
     def close(self) -> None:
         """Ask for nothing and decode nothing more."""
-        self._decoder.close()
+        self.look(decode=False, record=False)
         self._cancel()
+
+    @property
+    def _incomplete(self) -> bool:
+        """Whether a complete picture is needed."""
+        return (
+            self._buffer.incomplete
+            or (self._decoder is not None and self._behind)
+            or (self._tap is not None and self._tap.behind)
+        )
 
     def _cancel(self) -> None:
         if self._timer is not None:
@@ -156,24 +163,32 @@ class Viewing:
     def _arm(self, now: float) -> None:
         """Look again when the next request is due."""
         self._cancel()
-        times = (self._buffer.missing.next_at, self.wish.next_at if self._buffer.incomplete else None)
+        times = (self._buffer.missing.next_at, self.wish.next_at if self._incomplete else None)
         at = min((time for time in times if time is not None), default=None)
         if at is not None:
             self._timer = self._loop.call_at(max(at, now + LEAST_WAIT), self.tend)
 
-    def _decode(self, pictures: list[Picture]) -> None:
-        self._drop(self._buffer.dropped)
+    def _use(self, pictures: list[Picture]) -> None:
+        if self._decoder is not None:
+            self._received.drop(self._buffer.dropped)
         self._buffer.dropped = 0
-        for place, picture in enumerate(pictures):
-            if self._decoder.full:
-                self._buffer.incomplete = True
-                self._drop(len(pictures) - place)
-                return
+        for picture in pictures:
+            if self._tap is not None:
+                self._tap.take(picture.payload_type, picture.timestamp, picture.data)
+            if self._decoder is not None:
+                self._decode(self._decoder, picture)
+
+    def _decode(self, decoder: PictureDecoder, picture: Picture) -> None:
+        self._behind &= not self._format.begins(picture.payload_type, picture.data)
+        self._behind |= decoder.full
+        if self._behind:
+            self._received.drop(1)
+        else:
             frame = JitterFrame(picture.data, self._format.origin(picture.timestamp))
-            self._decoder.decode(self._format.codecs[picture.payload_type], frame)
+            decoder.decode(self._format.codecs[picture.payload_type], frame)
 
     def _fail(self) -> None:
         """One could not be decoded; those that build on it would show rubbish."""
-        self._buffer.incomplete = True
-        self._drop(1)
+        self._behind = True
+        self._received.drop(1)
         self.tend()

@@ -20,7 +20,8 @@ from aiortc.rtcrtpreceiver import TimestampMapper
 from aiortc.rtp import RtpPacket
 
 from qbcall.adapters.rtc_decoding import DecoderThread
-from qbcall.adapters.rtc_pictures import Format, Pictures
+from qbcall.adapters.rtc_format import Format
+from qbcall.adapters.rtc_pictures import Pictures
 from qbcall.adapters.rtc_sound import Sound
 from qbcall.adapters.rtc_tracks import Asked, IncomingTrack
 from qbcall.adapters.rtc_viewer import Received, Viewer
@@ -135,5 +136,6 @@ def suited() -> bool:
 SUITED = suited()
 if not SUITED:
     log.warning(
-        "aiortc receives otherwise than in aiortc 1.16: everything is decoded, wanted or not, and comes later"
+        "aiortc receives otherwise than in aiortc 1.16: everything is decoded, wanted or not, and comes later;"
+        " nothing can be recorded as it came"
     )

@@ -10,9 +10,10 @@ import asyncio
 from aiortc.rtp import RtpPacket
 
 from qbcall.adapters.rtc_blocks import Blocks
+from qbcall.adapters.rtc_format import Format
 from qbcall.adapters.rtc_jitter import data_of
-from qbcall.adapters.rtc_pictures import Format
 from qbcall.adapters.rtc_sequence import Sequence, distance
+from qbcall.adapters.rtc_tap import Tap
 from qbcall.adapters.rtc_viewer import Received
 
 HOLD = 0.03
@@ -28,7 +29,10 @@ class Sound:
         self._received = received
         self._format = format
         self._sequence: Sequence | None = None
-        self._blocks = Blocks()
+        self._blocks: Blocks | None = None
+        """The decoder, while somebody listens."""
+        self._tap: Tap | None = None
+        """While somebody records."""
         self._last: int | None = None
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -39,13 +43,12 @@ class Sound:
         self._received.level = None if told is None else 10 ** (-told[1] / 20)
         if not data_of(packet):
             return False, None
-        if not self._received.wanted:
-            self._stop()
+        wanted, recorded = self._received.wanted, self._received.recorded
+        if not wanted:
             self._received.pass_by()
-            return False, None
-        if self._sequence is None:
-            self._sequence, self._blocks, self._last = Sequence(MOST_HELD), Blocks(), None
-        self._play(self._sequence.add(packet))
+        self._listen(packet.ssrc, decode=wanted, record=recorded)
+        if self._sequence is not None:
+            self._play(self._sequence.add(packet))
         return False, None
 
     def wake(self) -> None:
@@ -53,13 +56,22 @@ class Sound:
 
     def close(self) -> None:
         """Deliver nothing more."""
-        self._stop()
+        self._listen(0, decode=False, record=False)
 
     # -- details -----------------------------------------------------------------------------------------------------
 
-    def _stop(self) -> None:
-        self._sequence = None
-        self._cancel()
+    def _listen(self, ssrc: int, *, decode: bool, record: bool) -> None:
+        if not (decode or record):
+            self._sequence = None
+            self._cancel()
+        elif self._sequence is None:
+            self._sequence, self._last = Sequence(MOST_HELD), None
+        if decode != (self._blocks is not None):
+            self._blocks = Blocks() if decode else None
+        if not record:
+            self._tap = None
+        elif self._tap is None or self._tap.ssrc != ssrc:
+            self._tap = Tap(self._received, self._format, ssrc)
 
     def _cancel(self) -> None:
         if self._timer is not None:
@@ -70,7 +82,9 @@ class Sound:
         if packets:
             self._cancel()
         for packet in packets:
-            self._decode(packet)
+            if self._tap is not None:
+                self._tap.take(packet.payload_type, packet.timestamp, data_of(packet))
+            self._note(packet)
         if self._timer is None and self._sequence is not None and self._sequence.holds:
             self._timer = self._loop.call_later(HOLD, self._give_up)
 
@@ -79,10 +93,14 @@ class Sound:
         if self._sequence is not None:
             self._play(self._sequence.skip())
 
-    def _decode(self, packet: RtpPacket) -> None:
+    def _note(self, packet: RtpPacket) -> None:
         lost = self._last is not None and distance(packet.sequence_number, self._last) != 1
         self._last = packet.sequence_number
+        if self._blocks is not None:
+            self._decode(self._blocks, packet, lost=lost)
+
+    def _decode(self, decoder: Blocks, packet: RtpPacket, *, lost: bool) -> None:
         codec, stamp = self._format.codecs[packet.payload_type], self._format.origin(packet.timestamp)
-        blocks, made_up = self._blocks.decode(codec, data_of(packet), stamp, lost=lost)
+        blocks, made_up = decoder.decode(codec, data_of(packet), stamp, lost=lost)
         for place, block in enumerate(blocks):
             self._received.hand_over(block, made_up=place < made_up)

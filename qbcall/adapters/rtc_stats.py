@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from time import monotonic
@@ -58,6 +58,8 @@ class ReceivedPackets:
         self.payload_type: int | None = None
         """Of the latest packet that is no repetition (RFC 3550, section 5.1); says which codec the peer uses."""
         self._media: dict[int, StreamStatistics] = {}
+        self.heard: Callable[[RtcpSrPacket], None] = lambda _: None
+        """Told of each report of the sender."""
         self._streams: set[int] = set()
         self._receiver = receiver
         self._reports = self._announced = 0
@@ -118,6 +120,7 @@ class ReceivedPackets:
             case RtcpSrPacket():
                 self._reports += 1
                 self._announced = packet.sender_info.packet_count
+                self.heard(packet)
             case RtcpByePacket():
                 self._ended = True
         await self._take_report(packet)

@@ -9,10 +9,12 @@ from time import monotonic, time
 
 import av
 
+from qbcall.adapters.rtc_clock import SenderClock
 from qbcall.adapters.rtc_decoding import DecoderThread
 from qbcall.adapters.rtc_tracks import Asked, FrameCount
 from qbcall.core.freezes import Freezes
 from qbcall.core.model import MediaKind
+from qbcall.media.encoded import EncodedFrame
 from qbcall.media.frames import Frame
 from qbcall.media.testcard import read, short_name
 
@@ -37,6 +39,10 @@ class Viewer:
     """Where pictures are decoded."""
     name: str = ""
     """What the test cards of the user say, if the source `test` is sent as it is."""
+    records: Callable[[MediaKind], bool] = lambda _: False
+    """Whether frames of this kind are to be handed over as they came."""
+    record: Callable[[EncodedFrame], bool] = lambda _: False
+    """Takes a frame as it came; tells whether a complete picture is needed."""
 
 
 class Received(FrameCount):
@@ -59,6 +65,8 @@ class Received(FrameCount):
         self.asked: Asked | None = None
         """What the user was asked for; None: nobody counts."""
         self._came_at = 0.0
+        self.clock = SenderClock()
+        """Of the peer."""
         self._viewer = viewer
         self._complained = False
 
@@ -66,6 +74,19 @@ class Received(FrameCount):
     def wanted(self) -> bool:
         """Whether anybody looks or listens."""
         return self._viewer.wants(self.kind)
+
+    @property
+    def recorded(self) -> bool:
+        """Whether anybody takes frames as they came."""
+        return self._viewer.records(self.kind)
+
+    def record(self, frame: EncodedFrame) -> bool:
+        """One came, and somebody takes it as it is; whether he needs a complete picture."""
+        try:
+            return self._viewer.record(frame)
+        except Exception:
+            self._complain("recorded")
+            return False
 
     def pass_by(self) -> None:
         """One came that nobody wants."""
@@ -101,6 +122,9 @@ class Received(FrameCount):
         try:
             self._viewer.deliver(frame)
         except Exception:
-            if not self._complained:
-                log.exception("a received %s frame could not be delivered (told once)", self.kind.value)
-            self._complained = True
+            self._complain("delivered")
+
+    def _complain(self, what: str) -> None:
+        if not self._complained:
+            log.exception("a received %s frame could not be %s (told once)", self.kind.value, what)
+        self._complained = True

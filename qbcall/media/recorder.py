@@ -1,102 +1,140 @@
-"""The sink `record:DIR`: one file for each user, encoded in a thread."""
+"""The sink `record:DIR`: one file for each user, written as it came; on request one with all, which is encoded."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import queue
-import threading
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from time import monotonic
 
-import av
-
 from qbcall.core.model import MediaKind, User
 from qbcall.errors import SinkError
+from qbcall.media.copy_recording import CopyRecording
+from qbcall.media.encoded import EncodedFrame, EncodedSink
+from qbcall.media.file_thread import FAILURES, FileThread
 from qbcall.media.frames import Frame
+from qbcall.media.mixed_recording import MixedRecording
 from qbcall.media.peer_files import free_path, make_directory
-from qbcall.media.recording import Recording
 
-log = logging.getLogger("qbcall.media.recorder")
+MOST_BYTES = 32_000_000
+"""That may wait for the disk; a minute at 4 Mbit/s."""
+MOST_FRAMES = 300
+"""Decoded frames that may wait for the encoder of the file with all."""
+OVERHEAD = 200
+"""Bytes that a frame takes besides its data."""
+MIXED = User("mixed")
+"""The name of the file with all; users have an `@`."""
 
-MOST_WAITING = 300
-"""Frames that may wait for the encoder; more are left out of the recording."""
 
-Item = tuple[User, float, Frame]
+class Recorder(EncodedSink):
+    """Records what is received: each user into `<user>.mkv`, and with `mix` all into `mixed.mkv`."""
 
+    encoded_kinds = tuple(MediaKind)
 
-class Recorder:
-    """Records what is received, into `<user>.mkv`."""
-
-    kinds = tuple(MediaKind)
-
-    def __init__(self, spec: str, directory: Path) -> None:
-        self.error: Exception | None = None
-        """What the recording broke with, e.g. a full disk."""
-        self.dropped = 0
-        """Frames that were left out, because the machine was too slow."""
+    def __init__(self, spec: str, directory: Path, *, mix: bool = False) -> None:
         self._spec = spec
         self._directory = directory
-        self._items: queue.Queue[Item | None] = queue.Queue()
-        self._recordings: dict[User, Recording] = {}
+        self._recordings: dict[User, CopyRecording] = {}
+        self._begun: set[User] = set()
+        """Users of whom the latest picture was taken, so that the next one can follow it."""
+        self._mixed = MixedRecording(lambda: free_path(directory, MIXED, ".mkv")) if mix else None
+        self._copies = FileThread(spec, self._copy, self._finish, MOST_BYTES)
+        self._mixing = FileThread(spec, self._mix, self._finish_mixed, MOST_FRAMES)
         self._told = False
-        self._thread = threading.Thread(target=self._work, name="qbcall-record", daemon=True)
-        self._thread.start()
 
-    def write(self, peer: User, frame: Frame) -> None:
-        """Take a frame.
+    @property
+    def kinds(self) -> Collection[MediaKind]:
+        """What it takes decoded: nothing, but for the file with all."""
+        return () if self._mixed is None else tuple(MediaKind)
+
+    @property
+    def error(self) -> Exception | None:
+        """What the recording broke with, e.g. a full disk."""
+        return self._copies.error or self._mixing.error
+
+    @property
+    def dropped(self) -> int:
+        """Frames that were left out, because the disk or the machine was too slow."""
+        return self._copies.dropped + self._mixing.dropped
+
+    def write_encoded(self, peer: User, frame: EncodedFrame) -> bool:
+        """Take a frame as it came; see `EncodedSink`.
 
         Raises:
             SinkError: the recording broke.
         """
-        if self.error is not None:
-            self._tell()
-        if self._items.qsize() < MOST_WAITING:
-            self._items.put((peer, monotonic(), frame))
-            return
-        self.dropped += 1
-        if self.dropped == 1:
-            log.warning("%s: the machine is too slow; frames are left out of the recording", self._spec)
+        self._check()
+        size = len(frame.data) + OVERHEAD
+        if frame.kind is MediaKind.AUDIO:
+            self._copies.put((peer, frame), size)
+            return False
+        if (frame.keyframe or peer in self._begun) and self._copies.put((peer, frame), size):
+            self._begun.add(peer)
+            recording = self._recordings.get(peer)
+            return recording is not None and recording.needs_picture
+        self._begun.discard(peer)
+        return True
+
+    def write(self, peer: User, frame: Frame) -> None:
+        """Take a decoded frame.
+
+        Raises:
+            SinkError: the recording broke.
+        """
+        self._check()
+        self._mixing.put((peer, monotonic(), frame))
 
     async def close(self) -> None:
         """Finish all files.
 
         Raises:
-            SinkError: the recording broke, and `write` did not tell.
+            SinkError: the recording broke, and nobody was told.
         """
-        self._items.put(None)
-        await asyncio.to_thread(self._thread.join)
-        if self.error is not None and not self._told:
-            self._tell()
+        await asyncio.gather(self._copies.close(), self._mixing.close())
+        if not self._told:
+            self._check()
 
-    def _tell(self) -> None:
-        self._told = True
-        raise SinkError(f"{self._spec}: the recording broke: {self.error}") from self.error
+    # -- details -----------------------------------------------------------------------------------------------------
 
-    def _work(self) -> None:
-        while (item := self._items.get()) is not None:
-            if self.error is None:
-                self._attempt(item)
-        for recording in self._recordings.values():
-            try:
-                recording.close()
-            except (OSError, av.FFmpegError, ValueError) as error:
-                self.error = self.error or error
+    def _check(self) -> None:
+        if self.error is not None:
+            self._told = True
+            raise SinkError(f"{self._spec}: the recording broke: {self.error}") from self.error
 
-    def _attempt(self, item: Item) -> None:
-        peer, time, frame = item
+    def _copy(self, item: tuple[User, EncodedFrame]) -> None:
+        peer, frame = item
         if peer not in self._recordings:
-            self._recordings[peer] = Recording(lambda: free_path(self._directory, peer, ".mkv"))
+            self._recordings[peer] = CopyRecording(lambda: free_path(self._directory, peer, ".mkv"))
+        self._recordings[peer].write(frame)
+
+    def _mix(self, item: tuple[User, float, Frame]) -> None:
+        if self._mixed is not None:
+            self._mixed.write(*item)
+
+    def _finish(self) -> None:
+        _close_all(self._recordings.values())
+
+    def _finish_mixed(self) -> None:
+        if self._mixed is not None:
+            self._mixed.close()
+
+
+def _close_all(recordings: Iterable[CopyRecording]) -> None:
+    """Finish each, whatever becomes of the others; raises what the last one broke with."""
+    broken: Exception | None = None
+    for recording in recordings:
         try:
-            self._recordings[peer].write(frame, time)
-        except (OSError, av.FFmpegError, ValueError) as error:
-            self.error = error
+            recording.close()
+        except FAILURES as error:
+            broken = error
+    if broken is not None:
+        raise broken
 
 
-async def open_recorder(spec: str, directory: str) -> Recorder:
+async def open_recorder(spec: str, directory: str, *, mix: bool = False) -> Recorder:
     """Record into a directory, made if it is missing.
 
     Raises:
         SinkError: it cannot be written.
     """
-    return Recorder(spec, await asyncio.to_thread(make_directory, spec, directory))
+    return Recorder(spec, await asyncio.to_thread(make_directory, spec, directory), mix=mix)

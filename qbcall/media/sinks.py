@@ -44,7 +44,7 @@ class Entry:
 async def open_sink(spec: str | Callable[[User, Frame], object]) -> Sink:
     """Open what takes received media.
 
-    Names: `null`, `record:DIR`, `snapshot:DIR[,every=S]`, `window`, `speaker`, `pcm:PATH[,rate=16000]`,
+    Names: `null`, `record:DIR[,mix=yes]`, `snapshot:DIR[,every=S]`, `window`, `speaker`, `pcm:PATH[,rate=16000]`,
     `verify[:tones=NAME=HZ/NAME=HZ]`.
 
     Args:
@@ -67,7 +67,7 @@ async def _null(spec: Spec) -> Sink:
 
 
 async def _record(spec: Spec) -> Sink:
-    return await open_recorder(spec.text, spec.value)
+    return await open_recorder(spec.text, spec.value, mix=spec.flag("mix", False))
 
 
 async def _snapshot(spec: Spec) -> Sink:
@@ -99,7 +99,7 @@ async def _verify(spec: Spec) -> Sink:
 
 SINKS = {
     "null": Entry(Form(), _null),
-    "record": Entry(Form("DIR", needed=True), _record),
+    "record": Entry(Form("DIR", needed=True, options=("mix",)), _record),
     "snapshot": Entry(Form("DIR", needed=True, options=("every",)), _snapshot),
     "window": Entry(Form(), _window),
     "speaker": Entry(Form(), _speaker),

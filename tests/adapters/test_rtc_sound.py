@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from qbcall.adapters import rtc_blocks, rtc_opus
 from qbcall.adapters.rtc_blocks import BLOCK, MOST_MADE_UP, Blocks
+from qbcall.adapters.rtc_format import Format
 from qbcall.adapters.rtc_opus import OpusDecoder, library
-from qbcall.adapters.rtc_pictures import Format
 from qbcall.adapters.rtc_sound import Sound
 from qbcall.adapters.rtc_viewer import Received, Viewer
 from qbcall.core.model import MediaKind
