@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiortc import RTCRtpCodecParameters
 from aiortc.rtcrtpsender import RTCEncodedFrame
 from aiortc.rtp import RtpPacket
 
-from qbcall.adapters.rtc_decoding import DecoderThread
 from qbcall.adapters.rtc_encoder import SharedStream
 from qbcall.adapters.rtc_receive import SUITED, Buffer
 from qbcall.adapters.rtc_sender import ENCODES_ONCE
@@ -18,6 +17,7 @@ from qbcall.adapters.rtc_share import Share, Terms
 from qbcall.adapters.rtc_tracks import OutgoingTrack
 from qbcall.adapters.rtc_viewer import Viewer
 from qbcall.core.model import MediaKind
+from qbcall.media.encoded import EncodedFrame
 from qbcall.media.frames import Frame
 
 PATIENCE = 2.0
@@ -99,9 +99,17 @@ class Kept:
 class Gate:
     """Stands before who takes what is received."""
 
-    def __init__(self, thread: DecoderThread) -> None:
+    def __init__(self, viewer: Viewer) -> None:
+        """`viewer`: who is expected to be behind it."""
         self._behind: Viewer | None = None
-        self.viewer = Viewer(self._deliver, self._wants, self._passed, thread)
+        self.viewer = replace(
+            viewer,
+            deliver=self._deliver,
+            wants=self._wants,
+            passed=self._passed,
+            records=self._records,
+            record=self._record,
+        )
         """Takes nothing until the gate is open."""
 
     def open(self, viewer: Viewer) -> None:
@@ -118,3 +126,9 @@ class Gate:
     def _passed(self, kind: MediaKind) -> None:
         if self._behind is not None:
             self._behind.passed(kind)
+
+    def _records(self, kind: MediaKind) -> bool:
+        return self._behind is not None and self._behind.records(kind)
+
+    def _record(self, frame: EncodedFrame) -> bool:
+        return self._behind is not None and self._behind.record(frame)

@@ -95,7 +95,7 @@ class PeerConnection:
         self._limits = SendLimits(bandwidth)
         self._ice = ice
         self._sent_media = media
-        self._gate = Gate(viewer.thread) if early else None
+        self._gate = Gate(viewer) if early else None
         self._viewer = viewer if self._gate is None else self._gate.viewer
         self._tell = tell
         self._told: set[str] = set()

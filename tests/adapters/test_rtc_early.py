@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from qbcall.adapters.rtc_early import Gate
 from qbcall.adapters.rtc_sdp import parse, with_candidates
+from qbcall.adapters.rtc_viewer import Viewer
 from qbcall.core.effects import AcceptOffer, ApplyAnswer, CreateOffer, StartMedia
 from qbcall.core.inputs import AnswerReady, IceConnected, MediaCounted, MediaFlowing, OfferReady, RemoteTrack
 from qbcall.core.model import CallMedia, Candidate, Description, Epoch, MediaKind
+from tests.adapters.recording_room import recording
 from tests.adapters.rtc_room import CALL, Endpoint, join, run
+from tests.media.encoded_pieces import Played
 
 EPOCH = Epoch(1)
 
@@ -137,3 +143,28 @@ def test_caller_gets_what_was_sent_before_it_heard_of_the_accept() -> None:
             await caller.condition(lambda: all(caller.frames[callee.user, kind] for kind in MediaKind))
 
     run(play)
+
+
+def test_early_call_is_recorded_from_its_start(tmp_path: Path) -> None:
+    """Nothing of what came before is in it, though the caller sent at once."""
+
+    async def play() -> None:
+        async with Endpoint("callee") as callee, Endpoint("caller") as caller, recording(callee, tmp_path) as some:
+            await connect(callee, caller, early=False)
+            await callee.condition(lambda: least(callee.told(MediaCounted)) > 30)
+            assert some.frames == []
+            start(callee, caller)
+            for kind in MediaKind:
+                await some.more(kind, 10)
+            assert callee.frames == {}, "nothing was decoded"
+
+    run(play)
+    played = Played(tmp_path / "caller.mkv")
+    assert len(played.cards) >= 9
+    assert played.broken == 0
+    assert len(played.samples) > 0
+
+
+def test_gate_has_the_name_of_who_is_behind_it() -> None:
+    """By which test cards are known: their delay is measured."""
+    assert Gate(Viewer(lambda _: None, name="bob")).viewer.name == "bob"
