@@ -121,6 +121,8 @@ class Document:
     events: tuple[Happening, ...] = ()
     events_left_out: int = 0
     """How many more there were."""
+    changes_left_out: int = 0
+    """How many more states there were, of all together: each list has the first ones and the newest."""
 
 
 _DOCUMENT = TypeAdapter(Document)

@@ -29,10 +29,33 @@ MOST_PICTURES = 60
 """Of each user, in the same way."""
 MOST_EVENTS = 500
 """Of a call; the first ones are kept."""
+MOST_CHANGES = 500
+"""Of each thing that has states; the first ones and the newest are kept."""
 MOST_TEXT = 300
 """Characters of each thing that an event says: others write them."""
 UNTOLD = (ev.Stats, ev.Signal, ev.SignalSent, ev.SignalDelivered, ev.SignalNotSent)
 """Samples say the first better; what applications say to each other is not the report's business."""
+
+
+class _Changes:
+    """The states of one thing: those who are in the call decide how often they change."""
+
+    def __init__(self) -> None:
+        self.left_out = 0
+        self._kept: list[Change] = []
+
+    def add(self, change: Change) -> None:
+        """Keep this one, at the limit in place of the one before: how it ended is always known."""
+        if len(self._kept) >= MOST_CHANGES:
+            self._kept.pop()
+            self.left_out += 1
+        self._kept.append(change)
+
+    def __iter__(self) -> Iterator[Change]:
+        return iter(self._kept)
+
+    def __len__(self) -> int:
+        return len(self._kept)
 
 
 @dataclass
@@ -41,8 +64,8 @@ class _Noted:
 
     samples: Thinned[StatsReport]
     pictures: Thinned[Picture]
-    states: list[Change] = field(default_factory=list)
-    received: dict[MediaKind, list[Change]] = field(default_factory=dict)
+    states: _Changes = field(default_factory=_Changes)
+    received: dict[MediaKind, _Changes] = field(default_factory=dict)
 
 
 class CallReport:
@@ -64,8 +87,8 @@ class CallReport:
         self._interval = interval
         self._loop = asyncio.get_running_loop()
         self._started = datetime.now(UTC) - timedelta(seconds=self._loop.time() - call.created_at)
-        self._states: list[Change] = []
-        self._health: list[Change] = []
+        self._states = _Changes()
+        self._health = _Changes()
         self._events: list[Happening] = []
         self._left_out = 0
         slack = interval / 2  # timers are never exact
@@ -98,6 +121,7 @@ class CallReport:
             peers=tuple(self._part(peer, self._peers[user]) for user, peer in call.peers.items()),
             events=tuple(self._events),
             events_left_out=self._left_out,
+            changes_left_out=sum(changes.left_out for changes in self._all_changes()),
         )
 
     def html(self) -> str:
@@ -118,17 +142,17 @@ class CallReport:
         at = self._now()
         match event:
             case ev.CallStateChanged():
-                self._states.append(Change(at=at, state=event.new.value))
+                self._states.add(Change(at=at, state=event.new.value))
                 if event.new is CallState.CONNECTED and not self._health:
-                    self._health.append(Change(at=at, state=self._call.health.value))
+                    self._health.add(Change(at=at, state=self._call.health.value))
             case ev.HealthChanged():
-                self._health.append(Change(at=at, state=event.new.value))
+                self._health.add(Change(at=at, state=event.new.value))
             case ev.PeerStateChanged():
                 change = Change(at=at, state=event.new.name.lower(), detail=event.detail[:MOST_TEXT])
-                self._peers[event.peer].states.append(change)
+                self._peers[event.peer].states.add(change)
             case ev.DirectionChanged():
                 kinds = self._peers[event.peer].received
-                kinds.setdefault(event.kind, []).append(Change(at=at, state=event.new.value))
+                kinds.setdefault(event.kind, _Changes()).add(Change(at=at, state=event.new.value))
             case ev.CallClosed() if self._timer is not None:
                 self._timer.cancel()
         if isinstance(event, UNTOLD):
@@ -162,6 +186,11 @@ class CallReport:
 
     def _since(self, time: float | None) -> float | None:
         return None if time is None else round(time - self._call.created_at, 3)
+
+    def _all_changes(self) -> Iterator[_Changes]:
+        yield from (self._states, self._health)
+        for noted in self._peers.values():
+            yield from (noted.states, *noted.received.values())
 
     def _part(self, peer: Peer, noted: _Noted) -> PeerPart:
         return PeerPart(

@@ -70,7 +70,9 @@ def _states(document: Document) -> Markup:
         for kind, changes in peer.received.items():
             rows.append(Row(f"{kind.value} from there", bands(changes, end)))
     drawn = states("States over time", [row for row in rows if row.bands], CLASSES, end)
-    return _section("States", element("div", element("div", drawn, class_="scroll"), class_="card"))
+    more = document.changes_left_out
+    note = element("p", f"{more} changes, before the newest ones, are left out.", class_="note") if more else None
+    return _section("States", element("div", element("div", drawn, class_="scroll"), note, class_="card"))
 
 
 def _users(document: Document) -> Markup:

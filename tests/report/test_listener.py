@@ -12,8 +12,10 @@ import pytest
 
 from qbcall import Call, CallFailed, EndReason, InvalidArgument, MediaKind, MemoryHub, SinkError, Stats
 from qbcall.core import events as ev
+from qbcall.core.model import Health, PeerState, Reception
 from qbcall.report import CallReport, document
-from qbcall.report.listener import MOST_EVENTS, MOST_TEXT
+from qbcall.report.listener import MOST_CHANGES, MOST_EVENTS, MOST_TEXT
+from qbcall.report.page import page
 from tests.report.test_page import Reader
 from tests.test_client import PATIENCE, answering, clients, run
 
@@ -110,6 +112,46 @@ def test_what_signals_say_is_not_told_and_other_words_are_cut() -> None:
         assert len(report.document().events) == MOST_EVENTS
         assert report.document().events_left_out > 0
         assert "that are left out" in report.html()
+
+    run(scenario)
+
+
+def test_states_that_change_without_end_take_little_room() -> None:
+    """Whoever is in the call makes as many changes as they like; how it ended is known all the same."""
+
+    async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
+        ann, bob = await clients(stack, hub, "ann", "bob")
+        call = await ann.call(bob.user)
+        report = CallReport(call)
+        before = report.document()
+        ok, bad, last = Health.OK, Health.DEGRADED, Health.LOST
+        back, forth, end = PeerState.CONNECTED, PeerState.DISCONNECTED, PeerState.CLOSED
+        flows, stalls, silent = Reception.FLOWING, Reception.STALLED, Reception.SILENT
+        for place in range(MOST_CHANGES + 10):
+            turn = -1 if place == MOST_CHANGES + 9 else place % 2
+            for event in (
+                ev.HealthChanged(call=call.id, old=ok, new=(ok, bad, last)[turn]),
+                ev.PeerStateChanged(call=call.id, peer=bob.user, old=back, new=(back, forth, end)[turn]),
+                ev.DirectionChanged(
+                    call=call.id, peer=bob.user, kind=VIDEO, old=flows, new=(flows, stalls, silent)[turn]
+                ),
+            ):
+                report._note(event)
+        told = report.document()
+        (peer,) = told.peers
+        for changes, final in (
+            (told.health, "lost"),
+            (peer.states, "closed"),
+            (peer.received[VIDEO], "silent"),
+        ):
+            assert len(changes) == MOST_CHANGES
+            assert changes[-1].state == final
+        known = len(before.health) + len(before.peers[0].states)
+        assert told.changes_left_out == 30 + known
+        assert f"{told.changes_left_out} changes, before the newest ones, are left out" in report.html()
+        assert "changes, before" not in page(before)
+        await call.hang_up()
+        await call.ended()
 
     run(scenario)
 
