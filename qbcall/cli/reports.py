@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from qbcall.report.files import numbered
 if TYPE_CHECKING:
     from qbcall.call import Call
     from qbcall.client import Client
+
+log = logging.getLogger("qbcall.cli")
 
 
 class Reports:
@@ -69,7 +72,13 @@ class Reports:
         try:
             await asyncio.to_thread(write_document, report.document(), path)  # other calls go on
         except SinkError as error:
-            self._failures.append(error)
-            self._output.say(str(error))
+            self._fail(error)
+        except Exception as error:  # whatever it is: the other reports are written
+            log.debug("report %s", path, exc_info=True)
+            self._fail(SinkError(f"report {path}: {error!r}"))
         else:
             self._output.say(f"report: {path}")
+
+    def _fail(self, error: SinkError) -> None:
+        self._failures.append(error)
+        self._output.say(str(error))

@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import jsonschema
 import pytest
 
-from qbcall.report import document
+from qbcall import MemoryHub, SinkError
+from qbcall.cli import reports
+from qbcall.cli.output import Output
+from qbcall.report import document, write_document
 from tests.cli.conftest import Qbcall
 from tests.cli.programs import Place, scenario
 from tests.report.test_page import Reader
+from tests.test_client import clients, run
 
 
 def read(path: Path) -> dict[str, object]:
@@ -98,6 +103,39 @@ def test_report_that_became_impossible_is_told_at_the_end(tmp_path: Path) -> Non
         assert "reports/ann.html" in str(end["error"])
 
     scenario(tmp_path, play)
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_report_that_fails_in_any_way_is_told_and_the_others_are_written(
+    ends: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whether the calls are over, or go on when the command ends."""
+
+    def write(told: document.Document, path: Path) -> None:
+        if path.name == "ann.json":
+            raise ValueError("no such figure")
+        write_document(told, path)
+
+    monkeypatch.setattr(reports, "write_document", write)
+
+    async def play(stack: AsyncExitStack, hub: MemoryHub) -> None:
+        (ann,) = await clients(stack, hub, "ann")
+        written = reports.Reports(ann, tmp_path / "ann.json", Output(json=False, quiet=False))
+        calls = [await ann.call(f"{name}@example.org") for name in ("bob", "cat", "dan")]
+        for call in calls if ends else ():
+            await call.hang_up()
+            await call.ended()
+        with pytest.raises(SinkError, match=r"ann\.json: ValueError\('no such figure'\)$"):
+            await written.finish()
+        for call in calls:
+            await call.hang_up()
+            await call.ended()
+        assert [read(tmp_path / name)["call"] for name in ("ann-2.json", "ann-3.json")] == [
+            one.id for one in calls[1:]
+        ]
+
+    run(play)
+    assert "no such figure" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", [["call", "bob@localhost"], ["answer"], ["bot", "qbcall.bots:Echo"]])
