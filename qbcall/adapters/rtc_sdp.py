@@ -19,6 +19,9 @@ MAX_SDP = 65536
 """Characters; a browser's offer has about 7000."""
 MAX_SECTIONS = 16
 
+_OTHER_LINE_ENDS = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+"""Where aiortc would begin a line (`str.splitlines`) and SDP does not (RFC 8866, section 5): behind one of them a
+peer could hide what is left out here."""
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 _SECTION = re.compile(r"m=([a-z]+) (\d{1,5})(?:/\d+)? ([A-Z/]+) (.+)")
 _LINES: dict[str, re.Pattern[str]] = {
@@ -141,7 +144,7 @@ def parse(text: str) -> Sdp:
     if len(text) > MAX_SDP:
         raise NegotiationError(f"the SDP has {len(text)} characters, at most {MAX_SDP} are taken")
     sdp = Sdp([], [])
-    for line in re.split(r"[\r\n]+", text):
+    for line in re.split(r"[\r\n]+", _OTHER_LINE_ENDS.sub(" ", text)):
         if line.startswith("m="):
             match = _SECTION.fullmatch(line.strip())
             if match is None:

@@ -10,7 +10,7 @@ import pytest
 from qbcall.adapters import rtc_sdp
 from qbcall.core.inputs import IceChecking, IceConnected, IceFailed, MediaBroke
 from qbcall.core.model import Candidate, Description, MediaKind
-from tests.adapters.rtc_offers import sections
+from tests.adapters.rtc_offers import VIDEO_OFFER, sections
 from tests.adapters.rtc_room import Endpoint, join, run
 
 AUDIO, VIDEO = MediaKind.AUDIO, MediaKind.VIDEO
@@ -178,3 +178,13 @@ def test_unknown_codecs_are_the_reason_that_may_be_told() -> None:
             assert broke.error == "no common codec for video: the peer offers VP9 only; qbcall has VP8 and H264"
 
     run(play)
+
+
+@pytest.mark.parametrize("end", ["\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"])
+def test_nothing_is_hidden_behind_what_only_python_takes_for_the_end_of_a_line(end: str) -> None:
+    """The library splits there: an address that is not to be tried would be, and keys hidden from pinning."""
+    hidden = f"a=ice-options:trickle{end}a=candidate:1 1 udp 1 127.0.0.1 22 typ host"
+    text = re.sub(r"(a=setup:.*\r\n)", rf"\1{hidden}\r\n", VIDEO_OFFER)
+    assert hidden in text
+    read = rtc_sdp.read_offer(text, tuple(MediaKind), lambda candidate: False, lambda section: None)
+    assert [line for line in read.text.splitlines() if line.startswith("a=candidate")] == []
