@@ -66,6 +66,8 @@ class Reconnection:
         """Of the offer that the present attempt began with, ours or theirs."""
         self.awaits_answer = False
         """The offer is ours, and was not answered."""
+        self.asked = False
+        """Whether the user's clients were asked if they know the call, in this loss."""
         self._sent: RestartOffer | None = None
         self.anew: set[Device | None] = set()
         """Devices of the user that have forgotten the call, and want to be in it again."""
@@ -87,6 +89,7 @@ class Reconnection:
         """The connection is lost."""
         self._lost_at = self.peer.room.now
         self.anew.clear()
+        self.asked = False
         self.attempts = 0
         self.peer.emit(ev.PeerReconnecting(call=self._call, peer=self.peer.user))
 
@@ -151,6 +154,7 @@ class Reconnection:
         """The user's client may have begun anew: it is to say so. Only qbcalls understand."""
         self.peer.reconnection.arm(ProbeDue, self.peer.room.now + PROBE_INTERVAL)
         if is_lost(self, what):
+            self.asked = True
             self.peer.say(Probe(call=self._call))
 
     def take_back(self, what: NotKnown) -> None:
@@ -217,6 +221,11 @@ def is_lost(watch: Reconnection, what: object) -> bool:
     return watch.peer.state in {PeerState.DISCONNECTED, PeerState.FAILED}
 
 
+def was_asked(watch: Reconnection, what: NotKnown) -> bool:
+    """The user is lost, and their clients were asked."""
+    return watch.asked and is_lost(watch, what)
+
+
 def was_up(watch: Reconnection, what: RestartOffer) -> bool:
     """The connection was up, and it is its device that speaks."""
     return (watch.peer.state is PeerState.CONNECTED or is_lost(watch, what)) and watch.peer.knows(what.offer)
@@ -260,7 +269,7 @@ RECONNECTION = table(
     on(R.STABLE, RestartOffer, R.RESTARTING, Reconnection.follow, when=was_up),
     on(R.GRACE, MediaFlowing, R.STABLE, Reconnection.succeed, when=is_connected),
     on(R.GRACE, RestartDue, R.RESTARTING, Reconnection.offer),
-    on(R.GRACE, NotKnown, R.RESTARTING, Reconnection.take_back),
+    on(R.GRACE, NotKnown, R.RESTARTING, Reconnection.take_back, when=was_asked),
     on((R.GRACE, R.RESTARTING), ProbeDue, stay, Reconnection.probe),
     on((R.GRACE, R.RESTARTING), RestartOffer, R.FAILED, Reconnection.refuse, when=is_strange),
     on(R.RESTARTING, RestartAnswer, R.FAILED, Reconnection.refuse, when=is_strange_answer),
@@ -269,7 +278,7 @@ RECONNECTION = table(
     on(R.RESTARTING, OfferReady, stay, Reconnection.send_offer),
     on(R.RESTARTING, AnswerReady, stay, Reconnection.send_answer),
     on(R.RESTARTING, RestartAnswer, stay, Reconnection.apply, when=is_current),
-    on(R.RESTARTING, NotKnown, stay, Reconnection.take_back_again, when=is_lost),
+    on(R.RESTARTING, NotKnown, stay, Reconnection.take_back_again, when=was_asked),
     on(R.RESTARTING, RestartOffer, stay, when=leads),  # the own one is on its way, or made anew by the timer
     on(R.RESTARTING, RestartOffer, stay, Reconnection.answer),
     on(R.RESTARTING, CandidatesFound, stay, Reconnection.find_candidates, when=is_fresh),
@@ -285,7 +294,7 @@ RECONNECTION = table(
     ignored(R.STABLE, RestartOffer, because="nothing was up, or it is of another device of the user"),
     ignored(R.RESTARTING, IceChecking, IceFailed, MediaBroke, because="the timer makes the next attempt"),
     ignored(R.RESTARTING, MediaFlowing, because="the other side may hear nothing: it asked for a fresh connection"),
-    ignored((R.STABLE, R.RESTARTING), NotKnown, because="another client of the user came online; theirs is there"),
+    ignored((R.STABLE, R.GRACE, R.RESTARTING), NotKnown, because="nobody asked, or the user is there"),
     ignored((R.STABLE, R.GRACE, R.RESTARTING), Probe, because="the call is known here"),
     timers={
         R.GRACE: (DisconnectDue, RestartDue, ProbeDue),

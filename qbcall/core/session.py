@@ -295,12 +295,13 @@ class Session:
         )
 
     def announce_again(self, what: RestartOffer) -> None:
-        """Ring: whoever offers waits for this user."""
+        """Ring: whoever offers waits for this user. Who once called whom does not matter any more."""
         head = self.head
+        callees = tuple(user for user in head.members if user != self.host)
         self.out(
             Emit(
                 ev.IncomingCall(
-                    call=head.call, caller=self.host, callees=head.callees, media=head.media, info={}, again=True
+                    call=head.call, caller=self.host, callees=callees, media=head.media, info={}, again=True
                 )
             )
         )

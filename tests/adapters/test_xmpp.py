@@ -51,7 +51,7 @@ SIGNALS: list[Signal] = [
     End(call=CALL, info=ODD),
     Candidates(call=CALL, candidates=(Candidate("candidate:1 1 udp 1 127.0.0.1 9 typ host", "0", 0),)),
     Update(call=CALL, info=ODD),
-    RestartOffer(call=CALL, offer_id="1", offer=SDP),
+    RestartOffer(call=CALL, offer_id="1", offer=SDP, head=HEAD),
     RestartAnswer(call=CALL, offer_id="1", answer=SDP),
     Invite(head=HEAD, offer=Description("v=0\n" + "a=x\n" * 16_000)),
 ]

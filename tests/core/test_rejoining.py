@@ -61,7 +61,7 @@ def test_caller_that_began_anew_is_taken_back_by_who_was_called() -> None:
     node = begin_anew(world, "A", 14.0)
     world.run_until(20.0)
     (event,) = [event for _, event in node.told if isinstance(event, ev.IncomingCall)]
-    assert (event.caller, event.callees, event.again) == ("B", ("B",), True)
+    assert (event.caller, event.callees, event.again) == ("B", ("A",), True)
     assert world.states("B") == {"A": "CONNECTED"}
     assert world.states("A/new") == {"B": "CONNECTED"}
 
@@ -71,10 +71,11 @@ def test_program_that_began_anew_is_taken_back_by_everybody() -> None:
     begin_anew(world, "B", 14.0)
     world.run_until(20.0)
     assert world.states("B/new") == {"A": "CONNECTED", "C": "CONNECTED", "D": "CONNECTED"}
+    (rung,) = [event for _, event in world["B/new"].told if isinstance(event, ev.IncomingCall)]
+    assert {rung.caller, *rung.callees} == set("ABCD")
     for name in "ACD":
         assert len(world.events(name, ev.PeerReconnected)) == 1
         assert set(world.states(name).values()) == {"CONNECTED"}
-    assert len([event for _, event in world["B/new"].told if isinstance(event, ev.IncomingCall)]) == 1
 
 
 def test_call_that_rings_again_waits_for_its_answer_and_takes_the_newest_offer() -> None:
@@ -151,6 +152,15 @@ def test_program_that_comes_online_while_nobody_is_lost_changes_nothing() -> Non
     world.signal("B", "A", NotKnown(call=world["A"].latest), resource="2")
     world.run_until(20.0)
     assert world.sent("A", RestartOffer) == []
+
+
+def test_answer_that_nobody_asked_for_is_ignored() -> None:
+    """Nobody is asked before half a second has passed."""
+    world = killed()
+    world.run_until(12.7)
+    world.signal("B", "A", NotKnown(call=world["A"].latest), resource="2")
+    assert world.sent("A", RestartOffer) == world.sent("A", Probe) == []
+    assert world["A"].drops == []
 
 
 def test_offer_that_got_lost_is_sent_again() -> None:
