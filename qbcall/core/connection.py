@@ -175,7 +175,7 @@ CONNECTION = table(
     on(SETTING_UP, CandidatesDue, stay, Peer.candidates_due),
     on(P.CONNECTING, IceChecking, P.CHECKING),
     on(SETTING_UP, IceConnected, P.CONNECTED),
-    on(SETTING_UP, IceFailed, P.FAILED, Peer.fail),
+    on(SETTING_UP, IceFailed, stay, Peer.await_end),
     on(SETTING_UP, ConnectDue, P.FAILED, Peer.fail),
     on(UP, Invite, stay, Peer.send_accept_again, when=answered),
     on(UP, Candidates, stay, Peer.add_candidates, when=takes_part),

@@ -78,10 +78,13 @@ from qbcall.core.trickle import SETTLE_TIME, Trickle
 
 MAX_CANDIDATES = 50
 """Candidates of one peer that are used; a client has rarely more than 10."""
-FAILURES: dict[type[object], str] = {
-    IceFailed: "no network path to the peer was found",
-    ConnectDue: "no network path to the peer was found in time",
+FAILURES = {
+    True: "no network path to the peer was found",
+    False: "no network path to the peer was found in time",
 }
+"""Whether the search for one is over."""
+END_TIME = 1.0
+"""Seconds that a hang-up may take after the transport that it closed."""
 
 
 class Peer:
@@ -488,10 +491,16 @@ class Peer:
         """Nobody answered on this device; the caller has a timer of their own."""
         self.end_reason = what.reason
 
-    def fail(self, what: IceFailed | MediaBroke | ConnectDue) -> None:
+    def await_end(self, what: IceFailed) -> None:
+        """The transport ended. Who hangs up now closes it, too, and their word for it may come a little later."""
+        if not self._path_broken:
+            self._path_broken = True
+            self.connection.arm(ConnectDue, self.room.now + END_TIME)
+
+    def fail(self, what: MediaBroke | ConnectDue) -> None:
         """Media cannot be established."""
         self.end_reason = EndReason.MEDIA_FAILED
-        self._detail = what.error if isinstance(what, MediaBroke) else FAILURES[type(what)]
+        self._detail = what.error if isinstance(what, MediaBroke) else FAILURES[self._path_broken]
         if self.has_offer and not self.answered:
             info = {"reason": self._detail} if isinstance(what, MediaBroke) and what.theirs else {}
             self.room.transmit(self.user, Decline(call=self._call, reason=DeclineReason.UNSUPPORTED, info=info))

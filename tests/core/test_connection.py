@@ -106,13 +106,27 @@ def test_path_that_is_never_found_fails_without_reconnection() -> None:
     world.at(5.0, lambda: fact(world, "A", IceFailed))
     world.run_until(100.0)
     assert world.story("A", since=2.0) == lines("""
-        5.000 PeerFailed B CHECKING>FAILED
-        5.000 PeerClosed B FAILED>CLOSED MEDIA_FAILED
-        5.000 CallStateChanged CONNECTING>CLOSED
-        5.000 CallClosed MEDIA_FAILED
+        6.000 PeerFailed B CHECKING>FAILED
+        6.000 PeerClosed B FAILED>CLOSED MEDIA_FAILED
+        6.000 CallStateChanged CONNECTING>CLOSED
+        6.000 CallClosed MEDIA_FAILED
     """)
     assert world.told("B", ev.CallClosed) == ["CallClosed REMOTE_HUNG_UP"]
-    assert world.sent("A", End) == [5.0]
+    assert world.sent("A", End) == [6.0]
+    world.assert_silence()
+
+
+def test_who_hangs_up_while_it_connects_has_hung_up_though_the_transport_ends_before() -> None:
+    """The chat may be slower than the path."""
+    world = World("AB")
+    world.cut("A", "B")
+    world["A"].call("B")
+    world.at(1.0, world["B"].accept)
+    world.at(1.5, lambda: fact(world, "B", IceFailed))
+    world.at(2.4, world["A"].hang_up)
+    world.run_until(10.0)
+    assert world.told("B", ev.CallClosed) == ["CallClosed REMOTE_HUNG_UP"]
+    assert world.told("B", ev.PeerFailed) == []
     world.assert_silence()
 
 

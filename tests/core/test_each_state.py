@@ -197,8 +197,10 @@ def test_packets_before_the_connection_are_quiet(state: str) -> None:
 def test_path_that_fails_while_it_is_made_ends_the_peer(state: str) -> None:
     """QB-124."""
     world = world_in(state)
+    world.cut("A", "B")
     fact(world, IceFailed)
-    assert world.told("B", ev.PeerFailed) == [f"PeerFailed A {state}>FAILED"]
+    world.run(1.0)
+    assert world.told("B", ev.PeerFailed) == ["PeerFailed A CHECKING>FAILED"]
     assert world.states("B")["A"] == "CLOSED"
 
 
