@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 
 import av
@@ -17,13 +18,18 @@ log = logging.getLogger("qbcall.media.recorder")
 
 PATIENCE = 1.5
 """Seconds that the first kind waits for the other before the file is begun."""
+SPACING = 5.0
+"""Seconds between two files that other codecs begin, at least: a peer may change its codec with each frame."""
+MOST_FILES = 50
+"""Of one user."""
 
 
 class CopyRecording:
     """Frames go in as they arrive; used from one thread.
 
     A file begins with a complete picture. It holds one codec of each kind: a kind that comes late, or another codec,
-    begins the next file, at a complete picture. Connections that are made again go on in the same file.
+    begins the next file, at a complete picture, but not too often. Connections that are made again go on in the same
+    file.
     """
 
     def __init__(self, next_path: Callable[[], Path]) -> None:
@@ -34,11 +40,16 @@ class CopyRecording:
         """
         self.needs_picture = False
         """A complete picture is needed, to begin the next file with."""
+        self.left_out = 0
+        """Frames of another codec that came too soon, or after too many files."""
         self._next_path = next_path
         self._timeline = Timeline()
         self._tracks: dict[MediaKind, Track] = {}
         self._waiting: list[tuple[float, EncodedFrame]] = []
         self._file: MatroskaFile | None = None
+        self._files = 0
+        self._changed = -inf
+        """When the latest file began that is not the first one."""
         self._complained = False
 
     def write(self, frame: EncodedFrame) -> None:
@@ -48,7 +59,7 @@ class CopyRecording:
             OSError, av.FFmpegError: it cannot be written.
         """
         time = self._timeline.place(frame)
-        if time is None or not self._know(frame):
+        if time is None or not self._may_come(frame) or not self._know(frame):
             return
         if self._file is None:
             self._waiting.append((time, frame))
@@ -59,6 +70,7 @@ class CopyRecording:
             self._finish()
             self._waiting.append((time, frame))
             self._begin()
+            self._changed = frame.arrival
         elif self._file.codecs.get(frame.kind) == frame.codec:
             self._file.write(frame, time)
 
@@ -71,6 +83,20 @@ class CopyRecording:
         if self._file is None and self._waiting:
             self._begin()
         self._finish()
+
+    def _may_come(self, frame: EncodedFrame) -> bool:
+        """Whether its codec may begin another file now, if it is another one.
+
+        The time is that of this machine: those of frames are what the peer says.
+        """
+        known = self._tracks.get(frame.kind)
+        if self._file is None or known is None or known.codec == frame.codec:
+            return True
+        may = frame.arrival - self._changed >= SPACING and self._files < MOST_FILES
+        if not may:
+            self.left_out += 1
+            self._complain(f"the codec changes too often, {frame.codec} is left out")
+        return may
 
     def _know(self, frame: EncodedFrame) -> bool:
         """Learn what a file has to know of its codec; False: it cannot be learnt from this frame, or not at all."""
@@ -87,9 +113,9 @@ class CopyRecording:
         self.needs_picture |= frame.kind is MediaKind.VIDEO
         return False
 
-    def _complain(self, error: Exception) -> None:
+    def _complain(self, reason: object) -> None:
         if not self._complained:
-            log.warning("something that is received cannot be recorded (told once): %s", error)
+            log.warning("something that is received cannot be recorded (told once): %s", reason)
         self._complained = True
 
     def _outdated(self, file: MatroskaFile) -> bool:
@@ -101,11 +127,13 @@ class CopyRecording:
         return can
 
     def _begin(self) -> None:
-        self._file = MatroskaFile(self._next_path(), self._tracks, self._waiting[0][0])
-        self.needs_picture = False
-        for time, frame in self._waiting:
-            self._file.write(frame, time)
+        fitting = [(time, frame) for time, frame in self._waiting if frame.codec == self._tracks[frame.kind].codec]
         self._waiting.clear()
+        self._file = MatroskaFile(self._next_path(), self._tracks, fitting[0][0])
+        self._files += 1
+        self.needs_picture = False
+        for time, frame in fitting:
+            self._file.write(frame, time)
 
     def _finish(self) -> None:
         file, self._file = self._file, None

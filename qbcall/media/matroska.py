@@ -52,6 +52,8 @@ class Track:
             raise ValueError(f"{frame.codec} cannot be recorded")
         self.add_to: Callable[[OutputContainer], Stream] = _TRACKS[frame.codec](frame)
         """Add a stream of this form to a file."""
+        with av.open(io.BytesIO(), "w", format="matroska") as trial:
+            self.add_to(trial)  # PyAV refuses what FFmpeg would take, e.g. PCMU: not once a file has begun
 
 
 def _sound(frame: EncodedFrame) -> Callable[[OutputContainer], Stream]:

@@ -12,7 +12,8 @@ import av
 import pytest
 
 from qbcall.core.model import MediaKind
-from qbcall.media.copy_recording import CopyRecording
+from qbcall.media import copy_recording
+from qbcall.media.copy_recording import SPACING, CopyRecording
 from qbcall.media.encoded import EncodedFrame
 from qbcall.media.tone import pitch
 from tests.media.encoded_pieces import BLOCKS, FPS, Played, audio, in_order, video
@@ -128,6 +129,51 @@ def test_another_codec_begins_another_file_with_both(tmp_path: Path) -> None:
     assert second.codecs["video"] == "h264"
     assert first.counters + second.counters == list(range(60))
     assert len(second.samples) / 48_000 == pytest.approx(2, abs=0.1)
+
+
+def changing(seconds: float) -> list[EncodedFrame]:
+    """Complete pictures, of VP8 and H.264 by turns."""
+    both = zip(*(video(codec, seconds=seconds, keyframes=1) for codec in ("VP8", "H264")), strict=True)
+    return [pair[number % 2] for number, pair in enumerate(both)]
+
+
+def test_codec_that_changes_with_each_picture_makes_few_files(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The first change begins a file at once."""
+    files = recorded(tmp_path, changing(12))
+    assert [file.codecs["video"] for file in files] == ["h264", "vp8", "h264", "vp8"]
+    assert [len(file.cards) for file in files[1:3]] == pytest.approx([SPACING * FPS / 2] * 2, abs=2)
+    assert all(file.counters == sorted(file.counters) and -1 not in file.counters for file in files)
+    assert len(caplog.records) == 1
+
+
+def test_files_of_a_user_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The latest one goes on."""
+    monkeypatch.setattr(copy_recording, "SPACING", 0.0)
+    monkeypatch.setattr(copy_recording, "MOST_FILES", 3)
+    some = CopyRecording(lambda: tmp_path / f"{len(list(tmp_path.iterdir()))}.mkv")
+    for frame in changing(4):
+        some.write(frame)
+    some.close()
+    files = [Played(path) for path in sorted(tmp_path.iterdir())]
+    assert len(files) == 3
+    assert files[2].counters[-1] >= 4 * FPS - 2
+    assert some.left_out == pytest.approx(len(files[2].cards), abs=1)
+
+
+def test_what_waits_for_the_first_file_and_is_of_another_codec_is_left_out(tmp_path: Path) -> None:
+    frames = [*video("VP8", seconds=0.6), *video("H264", start=0.6, seconds=1, first=9, stream=2)]
+    [file] = recorded(tmp_path, frames)
+    assert file.codecs == {"video": "h264"}
+    assert file.counters == list(range(9, 24))
+    assert file.cards[0][0] == 0
+
+
+def test_sound_that_the_file_may_not_be_able_to_hold_does_not_harm_the_picture(tmp_path: Path) -> None:
+    sound = [replace(frame, codec="PCMU") for frame in audio()]
+    files = recorded(tmp_path, in_order(video(), sound))
+    assert [counter for file in files for counter in file.counters] == list(range(30))
 
 
 def test_lost_sound_is_a_gap_and_what_follows_is_at_its_time(tmp_path: Path) -> None:
