@@ -9,15 +9,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-import av
-
 log = logging.getLogger("qbcall.media.recorder")
 
 T = TypeVar("T")
 PAUSE = 0.1
 """Seconds between two looks at what waits: to wake a thread for each frame costs more than to write it."""
-FAILURES = (OSError, av.FFmpegError, ValueError, MemoryError)
-"""What files break with."""
 
 
 class FileThread(Generic[T]):
@@ -81,5 +77,5 @@ class FileThread(Generic[T]):
     def _attempt(self, work: Callable[[], None]) -> None:
         try:
             work()
-        except FAILURES as error:
+        except Exception as error:  # whatever it is: nobody would hear of a thread that ends
             self.error = self.error or error

@@ -11,15 +11,15 @@ from qbcall.core.model import MediaKind, User
 from qbcall.errors import SinkError
 from qbcall.media.copy_recording import CopyRecording
 from qbcall.media.encoded import EncodedFrame, EncodedSink
-from qbcall.media.file_thread import FAILURES, FileThread
+from qbcall.media.file_thread import FileThread
 from qbcall.media.frames import Frame
 from qbcall.media.mixed_recording import MixedRecording
 from qbcall.media.peer_files import free_path, make_directory
 
 MOST_BYTES = 32_000_000
 """That may wait for the disk; a minute at 4 Mbit/s."""
-MOST_FRAMES = 300
-"""Decoded frames that may wait for the encoder of the file with all."""
+MOST_DECODED = 100_000_000
+"""Bytes of decoded frames that may wait for the encoder of the file with all; 3 s of 1280x720 at 25 pictures/s."""
 OVERHEAD = 200
 """Bytes that a frame takes besides its data."""
 MIXED = User("mixed")
@@ -39,7 +39,7 @@ class Recorder(EncodedSink):
         """Users of whom the latest picture was taken, so that the next one can follow it."""
         self._mixed = MixedRecording(lambda: free_path(directory, MIXED, ".mkv")) if mix else None
         self._copies = FileThread(spec, self._copy, self._finish, MOST_BYTES)
-        self._mixing = FileThread(spec, self._mix, self._finish_mixed, MOST_FRAMES)
+        self._mixing = FileThread(spec, self._mix, self._finish_mixed, MOST_DECODED)
         self._told = False
 
     @property
@@ -82,7 +82,8 @@ class Recorder(EncodedSink):
             SinkError: the recording broke.
         """
         self._check()
-        self._mixing.put((peer, monotonic(), frame))
+        size = sum(plane.buffer_size for plane in frame.planes) + OVERHEAD
+        self._mixing.put((peer, monotonic(), frame), size)
 
     async def close(self) -> None:
         """Finish all files.
@@ -125,7 +126,7 @@ def _close_all(recordings: Iterable[CopyRecording]) -> None:
     for recording in recordings:
         try:
             recording.close()
-        except FAILURES as error:
+        except Exception as error:
             broken = error
     if broken is not None:
         raise broken

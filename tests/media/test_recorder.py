@@ -17,11 +17,12 @@ from qbcall.errors import SinkError
 from qbcall.media import recorder
 from qbcall.media.copy_recording import CopyRecording
 from qbcall.media.encoded import EncodedFrame
+from qbcall.media.mixed_recording import MixedRecording
 from qbcall.media.recorder import Recorder
 from qbcall.media.sinks import open_sink
 from qbcall.media.tone import pitch
 from tests.media.encoded_pieces import Played, audio, in_order, video
-from tests.media.pieces import cards
+from tests.media.pieces import cards, sound
 
 ANN, BOB = User("ann@example.org"), User("bob@example.org")
 
@@ -168,3 +169,43 @@ def test_decoded_frames_are_not_wanted_without_mix(tmp_path: Path) -> None:
 
     asyncio.run(scenario())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_unexpected_mistake_becomes_the_error_of_the_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the silent end of its thread."""
+
+    def mistaken(self: CopyRecording, frame: EncodedFrame) -> None:
+        raise KeyError("a mistake")
+
+    monkeypatch.setattr(CopyRecording, "write", mistaken)
+
+    async def scenario() -> None:
+        sink = await opened(f"record:{tmp_path}")
+        sink.write_encoded(ANN, next(video()))
+        with pytest.raises(SinkError, match="a mistake"):
+            await sink.close()
+        assert isinstance(sink.error, KeyError)
+
+    asyncio.run(scenario())
+
+
+def test_decoded_frames_that_wait_are_limited_by_their_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The encoder does nothing: large pictures fill the room, small sound still fits."""
+    go_on = threading.Event()
+    monkeypatch.setattr(MixedRecording, "write", lambda *_: go_on.wait())
+    picture = next(cards(width=640, height=480))
+    monkeypatch.setattr(recorder, "MOST_DECODED", 3 * (640 * 480 * 3 // 2) + 10_000)
+
+    async def scenario() -> None:
+        sink = await opened(f"record:{tmp_path},mix=yes")
+        for _ in range(5):
+            sink.write(ANN, picture)
+        assert sink.dropped == 2
+        sink.write(ANN, next(sound(440)))
+        assert sink.dropped == 2
+        go_on.set()
+        await sink.close()
+
+    asyncio.run(scenario())
