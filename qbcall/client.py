@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 
 from qbcall.adapters.ports import ChatLink
 from qbcall.adapters.rtc import IceServer, RtcMedia
+from qbcall.adapters.rtc_receive import check_sink
 from qbcall.adapters.xmpp import XmppLink
 from qbcall.call import Call, SinkSpec, SourceSpec
 from qbcall.config import Config
@@ -302,6 +303,7 @@ class Client:
             for spec in settings.sinks if sinks is None else sinks:
                 sink = await open_sink(spec)
                 opened.append(sink)
+                check_sink(spec, sink)
             some = await open_source(
                 settings.source if source is None else source,
                 settings.video_format(),

@@ -35,10 +35,12 @@ from qbcall import (
     PeerState,
     PeerUpdated,
     Rejected,
+    SinkError,
     SourceError,
     Stats,
     VideoTrackAdded,
 )
+from qbcall.adapters import rtc_receive
 from qbcall.core.events import CallMerged, PeerClosed, PeerConnected, PeerConnecting
 from qbcall.core.model import StreamStats
 from qbcall.media.incoming import Incoming, to_array
@@ -407,6 +409,23 @@ def test_a_missing_source_is_told_before_anything_is_sent(tmp_path: Path) -> Non
         call = await ann.call("bob@example.org")
         await call.hang_up()
         assert list(ann.calls) == [call.id]
+
+    run(scenario)
+
+
+def test_a_sink_that_would_get_nothing_is_told_before_anything_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another release of aiortc gives nothing that can be recorded."""
+    monkeypatch.setattr(rtc_receive, "SUITED", False)
+
+    async def scenario(stack: AsyncExitStack, hub: MemoryHub) -> None:
+        [ann] = await clients(stack, hub, "ann")
+        with pytest.raises(SinkError, match=r"record:.*aiortc"):
+            await ann.call("bob@example.org", sinks=["null", f"record:{tmp_path}"])
+        assert not ann.calls
+        async with ann.call("bob@example.org", sinks=["null", lambda *_: None]):
+            assert len(ann.calls) == 1
 
     run(scenario)
 

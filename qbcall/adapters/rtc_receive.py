@@ -26,6 +26,8 @@ from qbcall.adapters.rtc_sound import Sound
 from qbcall.adapters.rtc_tracks import Asked, IncomingTrack
 from qbcall.adapters.rtc_viewer import Received, Viewer
 from qbcall.core.model import MediaKind
+from qbcall.errors import SinkError
+from qbcall.media.encoded import EncodedSink
 
 log = logging.getLogger("qbcall.adapters.rtc")
 
@@ -139,3 +141,13 @@ if not SUITED:
         "aiortc receives otherwise than in aiortc 1.16: everything is decoded, wanted or not, and comes later;"
         " nothing can be recorded as it came"
     )
+
+
+def check_sink(spec: object, sink: object) -> None:
+    """Whether a sink gets what it takes.
+
+    Raises:
+        SinkError: it takes media as it came, and this aiortc does not give it.
+    """
+    if not SUITED and isinstance(sink, EncodedSink) and sink.encoded_kinds:
+        raise SinkError(f"{spec}: the installed aiortc gives nothing as it came; aiortc 1.16 does")
