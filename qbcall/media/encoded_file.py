@@ -16,7 +16,7 @@ X264 = {"preset": "superfast", "tune": "zerolatency", "crf": "23", "g": "150"}
 
 
 class EncodedFile:
-    """Pictures of one size, and sound without gaps."""
+    """Pictures of one size, and sound."""
 
     def __init__(self, path: Path, size: tuple[int, int]) -> None:
         """Create it.
@@ -32,18 +32,16 @@ class EncodedFile:
         self._video.time_base = self._video.codec_context.time_base = TICK
         self._audio = self._container.add_stream("libopus", rate=AUDIO_RATE, layout=LAYOUT)
         self._audio.bit_rate = 96_000
-        self._samples = 0
 
     def write_picture(self, picture: av.VideoFrame, time: float) -> None:
         """A picture at this second of the file; takes the frame over."""
         picture.pts, picture.time_base = round(time / TICK), TICK
         self._container.mux(self._video.encode(picture))
 
-    def write_sound(self, samples: Samples) -> None:
-        """The sound that follows."""
+    def write_sound(self, samples: Samples, begin: int) -> None:
+        """Sound that begins with this sample of the file; what is left out is silence that takes no room."""
         block = audio_frame(samples)
-        block.pts, block.time_base = self._samples, Fraction(1, AUDIO_RATE)
-        self._samples += len(samples)
+        block.pts, block.time_base = begin, Fraction(1, AUDIO_RATE)
         self._container.mux(self._audio.encode(block))
 
     def close(self) -> None:

@@ -25,6 +25,8 @@ HOLD = 0.3
 """Seconds that sound and pictures wait for those of others."""
 GAP = 0.2
 """Seconds by which sound may be late before silence is filled in, or early before it is left out."""
+LEAP = 2.0
+"""Seconds without any frame of anybody of which nothing is written: the last picture stays, and it is silent."""
 
 
 class MixedRecording:
@@ -47,7 +49,10 @@ class MixedRecording:
         """
         if self._file is None:
             self._file, self._start = EncodedFile(self._next_path(), SIZE), time
-        self._now = max(self._now, time - self._start)
+        now = max(self._now, time - self._start)
+        if now - self._now > LEAP:
+            self._leap(self._file, now - HOLD)
+        self._now = now
         self._show(self._file, self._now - HOLD)
         if isinstance(frame, av.VideoFrame):
             self._grid.put(peer, frame, self._now)
@@ -72,7 +77,13 @@ class MixedRecording:
             file.write_picture(self._grid.at(time), time)
             self._shown += 1
         while (block := self._sound.pull(until)) is not None:
-            file.write_sound(block)
+            file.write_sound(block, self._sound.begin - AUDIO_BLOCK)
+
+    def _leap(self, file: EncodedFile, to: float) -> None:
+        """Write what waits, and go on with one picture at another time."""
+        self._show(file, self._now + HOLD)
+        self._shown = int(to / INTERVAL)
+        self._sound.leap(to)
 
 
 class Grid:
@@ -119,7 +130,7 @@ class Mix:
     def __init__(self) -> None:
         self._blocks: dict[User, Blocks] = {}
         self._ends: dict[User, int] = {}
-        self._begin = 0
+        self.begin = 0
         """Number of the first sample that waits."""
         self._waiting: npt.NDArray[np.int32] = np.zeros((0, 2), np.int32)
 
@@ -131,20 +142,25 @@ class Mix:
         if end - at > GAP * AUDIO_RATE:
             blocks.clear()
             return
-        end = max(at if at - end > GAP * AUDIO_RATE else end, self._begin)
+        end = max(at if at - end > GAP * AUDIO_RATE else end, self.begin)
         while (block := blocks.pull()) is not None:
-            self._put(block, end - self._begin)
+            self._put(block, end - self.begin)
             end += AUDIO_BLOCK
         self._ends[peer] = end
 
     def pull(self, until: float) -> npt.NDArray[np.int16] | None:
         """The next block, if it ends before a time."""
-        if (self._begin + AUDIO_BLOCK) / AUDIO_RATE > until:
+        if (self.begin + AUDIO_BLOCK) / AUDIO_RATE > until:
             return None
         self._grow(AUDIO_BLOCK)
         block, self._waiting = self._waiting[:AUDIO_BLOCK], self._waiting[AUDIO_BLOCK:]
-        self._begin += AUDIO_BLOCK
+        self.begin += AUDIO_BLOCK
         return np.clip(block, -32768, 32767).astype(np.int16)
+
+    def leap(self, to: float) -> None:
+        """Go on at a later time, without what waits."""
+        self.begin = max(self.begin, round(to * AUDIO_RATE))
+        self._waiting = self._waiting[:0]
 
     def _put(self, block: npt.NDArray[np.int16], place: int) -> None:
         self._grow(place + len(block))

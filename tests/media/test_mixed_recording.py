@@ -109,6 +109,31 @@ def test_pause_in_the_sound_is_silence_so_that_what_follows_is_at_its_time(tmp_p
     assert [time for time, _ in file.cards] == sorted(time for time, _ in file.cards)
 
 
+def test_long_pause_of_all_is_not_encoded_and_what_follows_is_at_its_time(tmp_path: Path) -> None:
+    """An hour: one picture stands for it, and no sound."""
+    path = recorded(
+        tmp_path,
+        pictures(ANN, 0.0, 1),
+        tone(ANN, 0.0, 1, 440),
+        pictures(BOB, 3600.0, 1),
+        tone(BOB, 3600.0, 1, 880),
+    )
+    file = Played(path)
+    times = [time for time, _ in file.cards]
+    assert times == sorted(set(times))
+    assert len(times) == pytest.approx(2 * 15 + 14, abs=3)
+    assert [time for time in times if 1.5 < time < 3599.5] == []
+    before, after = ([block for block in file.blocks if (block[0] > 1800) is late] for late in (False, True))
+    assert len(before) == pytest.approx(60, abs=10)
+    assert 440 in strengths(np.concatenate([samples for _, samples in before])[:, 0])
+    heard = [time for time, samples in after if np.abs(samples.astype(int)).max() > 1000]
+    assert heard[0] == pytest.approx(3600.0, abs=0.03)
+    assert heard[-1] == pytest.approx(3601.0, abs=0.05)
+    with av.open(path) as container:
+        container.seek(3600 * 1_000_000)
+        assert "bob" in {name(frame) for frame in container.decode(video=0) if (frame.time or 0) > 3600.1}
+
+
 def test_sound_that_comes_faster_than_time_does_not_pile_up(tmp_path: Path) -> None:
     late = [(time / 2, user, frame) for time, user, frame in tone(ANN, 0.0, 8, 440)]
     assert len(Played(recorded(tmp_path, late)).samples) / 48_000 == pytest.approx(4, abs=0.5)
