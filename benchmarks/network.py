@@ -35,7 +35,7 @@ def unavailable(*programs: str) -> str:
     return ""
 
 
-def run(*words: str) -> None:
+def execute(*words: str) -> None:
     """Run a program.
 
     Raises:
@@ -47,8 +47,8 @@ def run(*words: str) -> None:
 
 
 def ip(*words: str) -> None:
-    """Run `ip`; see `run`."""
-    run("ip", *words)
+    """Run `ip`; see `execute`."""
+    execute("ip", *words)
 
 
 class Switch:
@@ -142,9 +142,9 @@ class Switch:
             ip("-n", where, "address", "add", f"192.168.{one + 1}.{end}/24", "dev", card)
             ip("-n", where, "link", "set", card, "up")
         ip("-n", name, "route", "add", "default", "via", f"192.168.{one + 1}.1")
-        run("ip", "netns", "exec", router, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        execute("ip", "netns", "exec", router, "sysctl", "-qw", "net.ipv4.ip_forward=1")
         rules = "add table ip nat; add chain ip nat out { type nat hook postrouting priority 100; }"
-        run("ip", "netns", "exec", router, "nft", f"{rules}; add rule ip nat out oifname {self._cards[one]} "
+        execute("ip", "netns", "exec", router, "nft", f"{rules}; add rule ip nat out oifname {self._cards[one]} "
             "masquerade fully-random")  # fmt: skip
         return router
 
