@@ -17,6 +17,7 @@ import asyncio
 import inspect
 import logging
 from types import FunctionType
+from typing import Any
 
 from aiortc import RTCCertificate, RTCConfiguration, RTCPeerConnection
 
@@ -34,7 +35,7 @@ class ClosablePeerConnection(RTCPeerConnection):
         super().__init__(configuration)
         if certificate is not None:
             self._RTCPeerConnection__certificates = [certificate]  # aiortc's private name, checked below
-        self._connecting: set[asyncio.Task[object]] = set()
+        self._connecting: set[asyncio.Task[Any]] = set()
 
     async def close(self) -> None:
         """Stop connecting, then close."""

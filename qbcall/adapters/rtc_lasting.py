@@ -280,6 +280,7 @@ class Question:
 
     def __init__(self, path: LastingPath, pair: CandidatePair, request: Message, password: str) -> None:
         self.pair = pair
+        self.request = request
         self._path = path
         self._id = request.transaction_id
         self._key = password.encode()

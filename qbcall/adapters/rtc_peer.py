@@ -24,6 +24,7 @@ from qbcall.adapters.rtc_early import PATIENCE, Gate, HeldTrack, Kept
 from qbcall.adapters.rtc_encoder import SharedMedia
 from qbcall.adapters.rtc_guard import guard
 from qbcall.adapters.rtc_names import Names
+from qbcall.adapters.rtc_option import saying, says
 from qbcall.adapters.rtc_receive import Intake, receive
 from qbcall.adapters.rtc_sender import outgoing, send_shared
 from qbcall.adapters.rtc_stats import (
@@ -35,7 +36,7 @@ from qbcall.adapters.rtc_stats import (
     kinds_of,
 )
 from qbcall.adapters.rtc_tracks import OutgoingTrack
-from qbcall.adapters.rtc_transport import peer_connection, transport
+from qbcall.adapters.rtc_transport import CARRIES, peer_connection, transport
 from qbcall.adapters.rtc_viewer import Received, Viewer
 from qbcall.core.measurement import with_rates
 from qbcall.core.model import CallMedia, Candidate, Counts, Description, MediaKind, StatsReport
@@ -257,6 +258,8 @@ class PeerConnection:
         with self._search.here():
             await self._pc.setLocalDescription(ours)
         self._ours = announce(self._pc.localDescription.sdp, self._limits.announced)
+        if CARRIES and (self._remote is None or self._search.carries):
+            self._ours = saying(self._ours)
         if "a=candidate:" not in self._ours:
             raise MediaError(self._ice.why_no_candidate)
         if self._search.gathering:
@@ -264,6 +267,7 @@ class PeerConnection:
         return Description(self._ours)
 
     async def _use(self, remote: rtc_sdp.Remote, type_: str) -> None:
+        self._search.carries = CARRIES and says(remote.text)
         try:
             await self._pc.setRemoteDescription(RTCSessionDescription(remote.text, type_))
         except OperationError:

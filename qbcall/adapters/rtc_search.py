@@ -43,6 +43,8 @@ class Search:
         """Told of each candidate, the addresses of this machine too."""
         self.heard_again = heard_again
         """Told when a peer is heard that was lost."""
+        self.carries = False
+        """Both sides said that their checks may carry the DTLS handshake; see `rtc_handshake`."""
         self.paths: list[Path] = []
 
     @property

@@ -25,6 +25,7 @@ class StockSearch:
     """Stands in for `rtc_search.Search`; see there."""
 
     gathering = False
+    carries = False
 
     def __init__(self, ice: IceSettings, peer: Callable[[], RTCPeerConnection]) -> None:
         """`peer` is the connection, once it is made.

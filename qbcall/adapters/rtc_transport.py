@@ -25,6 +25,8 @@ log = logging.getLogger("qbcall.adapters.rtc")
 class Transport(Protocol):
     """Where a peer connection looks for its way; see `rtc_search.Search`."""
 
+    carries: bool
+
     @property
     def servers(self) -> list[RTCIceServer]:
         """Those that aiortc is to ask by itself."""
@@ -72,6 +74,15 @@ try:
 except (ImportError, AttributeError) as error:
     CLOSES = False
     instead("a call that is closed while it connects may leave a task behind, and has other keys after a loss", error)
+CARRIES = OWN_PATH and CLOSES
+"""Whether checks of ICE can carry a DTLS handshake."""
+if CARRIES:
+    try:
+        from qbcall.adapters.rtc_carrying import CarryingPath
+        from qbcall.adapters.rtc_concurrent import ConcurrentPeerConnection
+    except (ImportError, AttributeError) as error:
+        CARRIES = False
+        instead("media of a call comes a round trip later", error)
 try:
     from qbcall.adapters.rtc_impaired import ImpairedNetwork
 except (ImportError, AttributeError) as error:
@@ -94,12 +105,16 @@ def transport(
     """
     if not OWN_PATH:
         return StockSearch(ice, peer)
-    return Search(ice, LastingPath, found, heard_again, socket=network.socket if network else None)
+    return Search(
+        ice, CarryingPath if CARRIES else LastingPath, found, heard_again, socket=network.socket if network else None
+    )
 
 
 def peer_connection(configuration: RTCConfiguration, certificate: RTCCertificate | None) -> RTCPeerConnection:
     """One that leaves nothing behind, and has these keys."""
-    return ClosablePeerConnection(configuration, certificate) if CLOSES else RTCPeerConnection(configuration)
+    if not CLOSES:
+        return RTCPeerConnection(configuration)
+    return (ConcurrentPeerConnection if CARRIES else ClosablePeerConnection)(configuration, certificate)
 
 
 def impaired(impairment: Impairment) -> ImpairedNetwork:

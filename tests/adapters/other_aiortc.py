@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 import aioice
+import aioice.stun
 import aiortc.rtcicetransport
 import pytest
-from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
+from aiortc import RTCDtlsTransport, RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
 from aiortc.codecs.vpx import Vp8Encoder
 
 ENCODERS = "each peer costs an encoder"
@@ -20,6 +21,7 @@ PATH = "calls connect later"
 CLOSING = "may leave a task behind"
 COUNTS = "is not told by kind"
 DEMAND = "everything is decoded"
+HANDSHAKE = "a round trip later"
 CHANGES: dict[str, tuple[Any, str, set[str]]] = {
     "one more of a sender's": (RTCRtpSender, "_send_keyframe", {ENCODERS}),
     "reports to a sender": (RTCRtpSender, "_handle_rtcp_packet", {ENCODERS}),
@@ -31,6 +33,10 @@ CHANGES: dict[str, tuple[Any, str, set[str]]] = {
     "checks": (aioice.Connection, "check_incoming", {PATH}),
     "consent": (aioice.Connection, "query_consent", {PATH}),
     "candidates": (aioice.Connection, "_add_remote_candidate", {PATH}),
+    "attributes of checks": (aioice.stun, "parse_message", {HANDSHAKE}),
+    "what a check says": (aioice.Connection, "build_request", {PATH}),
+    "what a path receives": (aioice.Connection, "recvfrom", {HANDSHAKE}),
+    "how DTLS starts": (RTCDtlsTransport, "start", {HANDSHAKE}),
     "the transport": (aiortc.rtcicetransport, "Connection", {PATH}),
 }
 """What is changed: where it stands, its name, and of what the user is warned then."""
