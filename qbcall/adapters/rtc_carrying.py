@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from typing import Any
 
 from aioice.ice import CandidatePair, Connection, StunProtocol
@@ -127,19 +128,21 @@ class CarryingPath(LastingPath):
         request = super().build_request(pair, nominate)
         if self.carries and (not self._heard_on or pair in self._heard_on):
             self._handshake.load(request)
+        if NAME in request.attributes:
             self._checked[pair] = request
         return request
 
     def check_complete(self, pair: CandidatePair) -> None:
         """A check ended, or the peer selected its pair."""
         super().check_complete(pair)
-        request = self._checked.pop(pair, None)
-        if request is not None and pair.state is SUCCEEDED:
-            self._handshake.answered(request)
         if self._nominated:
             self._selected.set()
             self._checked.clear()
             self._heard_on.clear()
+
+    def was_answered(self, request: Message) -> None:
+        """An authentic answer came to a check."""
+        self._handshake.answered(request)
 
     def answered(self, question: Question) -> None:
         """An authentic answer came to a check that was sent once."""
@@ -170,16 +173,22 @@ class CarryingPath(LastingPath):
         if not direct:
             await self._carry(self._uninformed())
         for pause in PAUSES:
-            try:
-                async with asyncio.timeout(pause):
-                    await (asyncio.Event() if direct else self._selected).wait()
-                await asyncio.sleep(NOMINATED)
+            if not direct and await self._is_selected_within(pause):
                 direct = True
+                await asyncio.sleep(NOMINATED)
                 if self._handshake.said is not None:
                     await super().sendto(self._handshake.said, 1)
-            except TimeoutError:
-                if not self._handshake.arrived:
-                    await self._carry(self._useful())
+                continue
+            if direct:
+                await asyncio.sleep(pause)
+            if not self._handshake.arrived:
+                await self._carry(self._useful())
+
+    async def _is_selected_within(self, patience: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await self._selected.wait()
+        return self._selected.is_set()
 
     async def _carry(self, pairs: list[CandidatePair]) -> None:
         for number, pair in enumerate(pairs):

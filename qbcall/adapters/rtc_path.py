@@ -251,6 +251,9 @@ class Path(Connection):
     def sending_failed(self, error: Exception) -> None:
         """This machine could not send."""
 
+    def was_answered(self, request: Message) -> None:
+        """An authentic answer came to a check, or one to a question to a server."""
+
     def request_received(self, message: Message, addr: Address, protocol: StunProtocol) -> None:
         """A check came."""
         super().request_received(message, addr, protocol)
@@ -277,6 +280,18 @@ class PathProtocol(StunProtocol):
             super().datagram_received(data, addr)
         except Exception:  # aioice reads what it is sent without many doubts
             log.debug("a STUN message that makes no sense came from %s", addr, exc_info=True)
+
+    async def request(
+        self, request: Message, addr: Address, integrity_key: bytes | None = None, retransmissions: int | None = None
+    ) -> tuple[Message, Address]:
+        """Ask until an answer comes.
+
+        Raises:
+            TransactionError: none comes, or an error.
+        """
+        answer = await super().request(request, addr, integrity_key, retransmissions)
+        self.receiver.was_answered(request)
+        return answer
 
     def error_received(self, exc: Exception) -> None:
         """See `asyncio.DatagramProtocol`."""
@@ -324,6 +339,7 @@ _KNOWN = (
     *(name in vars(Connection) and parameters(vars(Connection)[name]) == its for name, its in _PARTS.items()),
     set(_FIELDS.split()) <= set(Connection.__init__.__code__.co_names),
     parameters(StunProtocol.datagram_received) == ["self", "data", "addr"],
+    parameters(StunProtocol.request) == ["self", "request", "addr", "integrity_key", "retransmissions"],
     _GIVING_BACK in TurnTransport.__init__.__code__.co_names,
 )
 if not all(_KNOWN):
