@@ -46,7 +46,7 @@ class CarryingPath(LastingPath):
     @property
     def carries(self) -> bool:
         """Whether both sides said that they can, and there may be a path."""
-        return self._search.carries and not (self._failed or self._closing or self.remote_is_lite)
+        return self._search.carries and not (self._failed or self._closing)
 
     async def connect(self) -> None:
         """See `Path`."""

@@ -15,6 +15,7 @@ from aiortc.rtcicetransport import RTCIceParameters
 
 from qbcall.adapters.rtc_carrying import CarryingPath
 from qbcall.adapters.rtc_closable import ClosablePeerConnection
+from qbcall.adapters.rtc_false_start import start_early
 
 
 class ConcurrentPeerConnection(ClosablePeerConnection):
@@ -45,6 +46,7 @@ class ConcurrentPeerConnection(ClosablePeerConnection):
             finding = asyncio.ensure_future(start(remoteParameters))
             self._connecting.add(finding)
             finding.add_done_callback(self._connecting.discard)
+            start_early(dtls)
             try:
                 await dtls.start(remote)
             except BaseException:

@@ -9,7 +9,9 @@ OPTION = "qbcall-dtls1"
 
 
 def says(sdp: str) -> bool:
-    """Whether who wrote this description takes a handshake out of checks."""
+    """Whether who wrote this description takes a handshake out of checks; who makes none itself does not."""
+    if re.search(r"^a=ice-lite\s*$", sdp, re.MULTILINE):
+        return False
     return any(OPTION in options.split() for options in re.findall("^a=ice-options:(.*)$", sdp, re.MULTILINE))
 
 

@@ -13,7 +13,7 @@ from aioice import Candidate, stun
 from aioice.ice import Connection, StunProtocol
 from aiortc import RTCDtlsTransport
 
-from qbcall.adapters import rtc_carrying, rtc_concurrent, rtc_handshake
+from qbcall.adapters import rtc_carrying, rtc_concurrent, rtc_false_start, rtc_handshake
 from qbcall.adapters.rtc_carrying import CarryingPath
 from qbcall.adapters.rtc_handshake import LONGEST_CHECK, LONGEST_DATAGRAM, MOST_CHECKS, MOST_TAKEN, NAME, TYPE
 from qbcall.adapters.rtc_option import OPTION, saying, says
@@ -224,6 +224,7 @@ def test_nothing_raises_whatever_an_authentic_check_carries(
     ("options", "can"),
     [
         (OPTION, True),
+        (f"{OPTION}\r\na=ice-lite", False),
         (f"trickle {OPTION}", True),
         (f"trickle {OPTION}x", False),
         ("ice2 trickle", False),
@@ -265,6 +266,8 @@ def other() -> None:
         (rtc_carrying, lambda patch: patch.setattr(Connection, "check_start", other)),
         (rtc_carrying, lambda patch: patch.setattr(Connection, "recv", other)),
         (rtc_concurrent, lambda patch: patch.setattr(RTCDtlsTransport, "start", other)),
+        (rtc_false_start, lambda patch: patch.setattr(RTCDtlsTransport, "_recv_next", other)),
+        (rtc_false_start, lambda patch: patch.setattr(RTCDtlsTransport, "_do_handshake", other)),
     ],
 )
 def test_library_that_is_otherwise_is_noticed(
