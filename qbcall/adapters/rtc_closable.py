@@ -35,7 +35,7 @@ class ClosablePeerConnection(RTCPeerConnection):
         super().__init__(configuration)
         if certificate is not None:
             self._RTCPeerConnection__certificates = [certificate]  # aiortc's private name, checked below
-        self._connecting: set[asyncio.Task[Any]] = set()
+        self._connecting: set[asyncio.Future[Any]] = set()
 
     async def close(self) -> None:
         """Stop connecting, then close."""

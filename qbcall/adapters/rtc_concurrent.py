@@ -45,7 +45,7 @@ class ConcurrentPeerConnection(ClosablePeerConnection):
                 return
             finding = asyncio.ensure_future(start(remoteParameters))
             self._connecting.add(finding)
-            finding.add_done_callback(self._connecting.discard)
+            finding.add_done_callback(self._found)
             start_early(dtls)
             try:
                 await dtls.start(remote)
@@ -55,6 +55,11 @@ class ConcurrentPeerConnection(ClosablePeerConnection):
             await finding
 
         ice.start = both  # type: ignore[method-assign]
+
+    def _found(self, finding: asyncio.Future[None]) -> None:
+        self._connecting.discard(finding)
+        if not finding.cancelled():
+            finding.exception()  # whoever waits for it is told, and if nobody does any more it is no trouble
 
 
 _CONNECT = vars(RTCPeerConnection)["_RTCPeerConnection__connect"].__code__.co_names
