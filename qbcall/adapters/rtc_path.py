@@ -61,6 +61,8 @@ class Path(Connection):
         self._fragments: dict[Address, str] = {}
         """Who proved before the answer that it has the offer, and what it is called."""
         self._waiting: deque[tuple[Address, bytes, int]] = deque(maxlen=MOST_WAITING)
+        self.media: Callable[[bytes], bool] | None = None
+        """Takes what came from the peer, if it is media; else it waits to be received."""
 
     # -- our candidates ----------------------------------------------------------------------------------------------
 
@@ -237,8 +239,12 @@ class Path(Connection):
         """Media came; before the answer it has to wait."""
         if self.remote_username is None:
             self._waiting.append((sender, data, component))
-        elif self._fragments.get(sender, self.remote_username) == self.remote_username:
+        elif self._fragments.get(sender, self.remote_username) == self.remote_username and not self._at_once(data):
             self.data_received(data, component)
+
+    def _at_once(self, data: bytes) -> bool:
+        """Whether it was media and is done with; what came before is done with first."""
+        return self.media is not None and self._queue.empty() and self.media(data)
 
     @property
     def heard_at(self) -> float | None:
@@ -318,7 +324,7 @@ _PARTS = {
 }
 _FIELDS = (
     "_check_list _check_list_done _closing _early_checks _early_checks_done _local_candidates _local_candidates_end "
-    "_local_candidates_start _protocols _query_consent_task _remote_candidates _transport_policy"
+    "_local_candidates_start _protocols _query_consent_task _queue _remote_candidates _transport_policy"
 )
 _KNOWN = (
     *(name in vars(Connection) and parameters(vars(Connection)[name]) == its for name, its in _PARTS.items()),
