@@ -19,7 +19,7 @@ from aiortc.rtcrtpsender import RTCEncodedFrame
 
 from qbcall.adapters.rtc_bitrate import OPUS_BITRATE, limited
 from qbcall.adapters.rtc_encoding import Encoding
-from qbcall.adapters.rtc_share import Cap, Encoded, Feed, LocalMedia, Outlet, Share, Terms, least_limit
+from qbcall.adapters.rtc_share import Cap, Encoded, Feed, LocalMedia, Outlet, Share, Take, Terms, least_limit
 from qbcall.adapters.rtc_video import VideoEncoding
 from qbcall.core.model import MediaKind
 from qbcall.media.frames import Frame
@@ -52,7 +52,7 @@ class SoundEncoding(Encoding):
         payloads, timestamp = self._encoder.encode(frame)
         if payloads:
             encoded = Encoded(frame, RTCEncodedFrame(payloads, timestamp, dbov(frame)))
-            for share in self._shares:
+            for share in tuple(self._shares):
                 share.put(encoded)
 
 
@@ -72,12 +72,12 @@ class SharedStream:
         self._encodings: dict[str, Encoding] = {}
         self._turn = asyncio.Lock()
 
-    def share(self, codec: RTCRtpCodecParameters, terms: Terms) -> Share:
+    def share(self, codec: RTCRtpCodecParameters, terms: Terms, take: Take) -> Share:
         """What one more peer gets."""
         name = codec.mimeType.lower()
         if name not in self._encodings:
             self._encodings[name] = self._start(codec)
-        return self._encodings[name].join(terms)
+        return self._encodings[name].join(terms, take)
 
     def subscribe(self) -> Feed:
         """The frames themselves, for one peer."""
