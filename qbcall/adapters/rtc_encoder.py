@@ -8,6 +8,7 @@ they take what is made and packetized here, in place of what they would encode t
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 
 import av
@@ -58,9 +59,9 @@ class SoundEncoding(Encoding):
 
 def dbov(block: av.AudioFrame) -> int:
     """Loudness of 16 bit samples, from -127 to 0 (RFC 6464, section 3; RFC 6465, appendix A)."""
-    samples = block.to_ndarray().astype(np.float64) / np.iinfo(np.int16).max
-    power = float(np.mean(np.square(samples))) if samples.size else 0.0
-    return SILENCE if power <= 0 else round(min(max(10 * np.log10(power), SILENCE), 0))
+    samples = block.to_ndarray().ravel().astype(np.float32) / np.iinfo(np.int16).max
+    power = float(samples @ samples) / max(samples.size, 1)
+    return SILENCE if power <= 0 else round(min(max(10 * math.log10(power), SILENCE), 0))
 
 
 class SharedStream:

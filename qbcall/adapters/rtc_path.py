@@ -29,6 +29,7 @@ from aioice.turn import UDP_SOCKET_BUFFER_SIZE, TurnTransport
 
 from qbcall.adapters.rtc_search import Search
 from qbcall.adapters.rtc_servers import StunServer, TurnServer, stun_servers, turn_servers
+from qbcall.loop import gather
 
 log = logging.getLogger("qbcall.adapters.rtc")
 
@@ -235,16 +236,16 @@ class Path(Connection):
 
     # -- one of several devices --------------------------------------------------------------------------------------
 
-    def take(self, sender: Address, data: bytes, component: int) -> None:
-        """Media came; before the answer it has to wait."""
+    def take(self, sender: Address, data: bytes, component: int) -> bool:
+        """Media came, or before it the handshake; before the answer it has to wait. Whether it is done with."""
         if self.remote_username is None:
             self._waiting.append((sender, data, component))
-        elif self._fragments.get(sender, self.remote_username) == self.remote_username and not self._at_once(data):
+        elif self._fragments.get(sender, self.remote_username) == self.remote_username:
+            # What came before is done with first.
+            if self.media is not None and self._queue.empty() and self.media(data):
+                return True
             self.data_received(data, component)
-
-    def _at_once(self, data: bytes) -> bool:
-        """Whether it was media and is done with; what came before is done with first."""
-        return self.media is not None and self._queue.empty() and self.media(data)
+        return False
 
     @property
     def heard_at(self) -> float | None:
@@ -269,6 +270,7 @@ class PathProtocol(StunProtocol):
     """One socket of a path, or one address at a TURN server."""
 
     receiver: Path
+    _gathered = False
 
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
         """See `asyncio.DatagramProtocol`. Anybody may send anything here."""
@@ -276,13 +278,21 @@ class PathProtocol(StunProtocol):
         if data[:1] > LAST_OF_STUN:
             sender = addr[0], addr[1]
             self.receiver.heard(self, sender)
-            self.receiver.take(sender, data, self.local_candidate.component)
+            if self.receiver.take(sender, data, self.local_candidate.component) and not self._gathered:
+                self._gather()
             return
         try:
             parse_message(data)  # what is none would go on to DTLS
             super().datagram_received(data, addr)
         except Exception:  # aioice reads what it is sent without many doubts
             log.debug("a STUN message that makes no sense came from %s", addr, exc_info=True)
+
+    def _gather(self) -> None:
+        """From now on most of what comes here is media."""
+        self._gathered = True
+        own = self.transport.get_extra_info("socket")
+        if own is not None:
+            gather(own.fileno())
 
     def error_received(self, exc: Exception) -> None:
         """See `asyncio.DatagramProtocol`."""
