@@ -95,6 +95,7 @@ from qbcall.errors import (
     UsageError,
 )
 from qbcall.load import load_config
+from qbcall.loop import run
 from qbcall.media.frames import Frame, FrameSource, Sink, Source, VideoFormat
 from qbcall.media.incoming import Incoming, to_array
 from qbcall.media.listening import PcmStream
@@ -198,5 +199,6 @@ __all__ = [
     "VideoFormat",
     "VideoTrackAdded",
     "load_config",
+    "run",
     "to_array",
 ]

@@ -26,21 +26,32 @@ log = logging.getLogger("qbcall.adapters.rtc")
 
 MOST_WAITING = 15
 """Pictures of one peer that may wait for the thread or for the event loop; half a second."""
+TOGETHER = 3
+"""Pictures that are told at one time, at most: as many as there are peers."""
 PATIENCE = 1.0
 """Seconds that the end waits for the picture that is being decoded."""
 
 
+Done = Callable[[], None]
+Work = Callable[[], Done]
+"""Done in the thread; what it returns is called on the event loop."""
+
+
 class DecoderThread:
-    """One thread for the pictures of all peers; it starts when there is something to do."""
+    """One thread for the pictures of all peers; it starts when there is something to do.
+
+    The event loop is woken once for what was given at one time.
+    """
 
     def __init__(self) -> None:
-        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    def do(self, work: Callable[[], None]) -> None:
+    def do(self, work: Work) -> None:
         """Do it after what was given before; it must not raise."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="qbcall-decode", daemon=True)
+            loop = asyncio.get_running_loop()
+            self._thread = threading.Thread(target=self._run, args=(loop,), name="qbcall-decode", daemon=True)
             self._thread.start()
         self._work.put(work)
 
@@ -51,9 +62,20 @@ class DecoderThread:
             self._work.put(None)
             await asyncio.to_thread(thread.join, PATIENCE)
 
-    def _run(self) -> None:
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        done: list[Done] = []
         while (work := self._work.get()) is not None:
-            work()
+            done.append(work())
+            if self._work.empty() or len(done) >= TOGETHER:
+                self._tell(loop, done)
+                done = []
+        self._tell(loop, done)
+
+    def _tell(self, loop: asyncio.AbstractEventLoop, done: list[Done]) -> None:
+        try:
+            loop.call_soon_threadsafe(lambda: [one() for one in done])
+        except RuntimeError:
+            log.debug("pictures came too late: the event loop is closed")
 
 
 class PictureDecoder:
@@ -65,7 +87,6 @@ class PictureDecoder:
         """Told of each that cannot be decoded, on the event loop."""
         self._thread = thread
         self._deliver = deliver
-        self._loop = asyncio.get_running_loop()
         self._decoder = LazyDecoder()
         self._waiting = 0
         self._closed = False
@@ -84,14 +105,9 @@ class PictureDecoder:
         """Deliver nothing more."""
         self._closed = True
 
-    def _decode(self, codec: RTCRtpCodecParameters, frame: JitterFrame) -> None:
-        pictures: list[Frame] | None = None
-        if not self._closed:
-            pictures = self._decoder.decode(codec, frame)
-        try:
-            self._loop.call_soon_threadsafe(self._done, pictures)
-        except RuntimeError:
-            log.debug("a picture came too late: the event loop is closed")
+    def _decode(self, codec: RTCRtpCodecParameters, frame: JitterFrame) -> Done:
+        pictures = None if self._closed else self._decoder.decode(codec, frame)
+        return partial(self._done, pictures)
 
     def _done(self, pictures: list[Frame] | None) -> None:
         self._waiting -= 1

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass, replace
+from typing import NoReturn
 
 from aiortc import RTCRtpCodecParameters
-from aiortc.rtcrtpsender import RTCEncodedFrame
 from aiortc.rtp import RtpPacket
 
 from qbcall.adapters.rtc_encoder import SharedStream
 from qbcall.adapters.rtc_receive import SUITED, Buffer
 from qbcall.adapters.rtc_sender import ENCODES_ONCE
-from qbcall.adapters.rtc_share import Share, Terms
+from qbcall.adapters.rtc_share import Share, Take, Terms
 from qbcall.adapters.rtc_tracks import OutgoingTrack
 from qbcall.adapters.rtc_viewer import Viewer
 from qbcall.core.model import MediaKind
@@ -34,7 +34,7 @@ class Nothing:
 
     kind: MediaKind
 
-    def share(self, codec: RTCRtpCodecParameters, terms: Terms) -> Share:
+    def share(self, codec: RTCRtpCodecParameters, terms: Terms, take: Take) -> Share:
         """Never asked for."""
         raise AssertionError("nothing is sent before the track is released")
 
@@ -51,10 +51,10 @@ class HeldTrack(OutgoingTrack):
         self._stream = stream
         self._released.set()
 
-    async def encoded(self, codec: RTCRtpCodecParameters) -> RTCEncodedFrame:
+    async def encoded(self, codec: RTCRtpCodecParameters) -> NoReturn:
         """See `OutgoingTrack`."""
         await self._released.wait()
-        return await super().encoded(codec)
+        await super().encoded(codec)
 
     def stop(self) -> None:
         """See `OutgoingTrack`."""

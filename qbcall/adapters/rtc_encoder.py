@@ -8,6 +8,7 @@ they take what is made and packetized here, in place of what they would encode t
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 
 import av
@@ -19,7 +20,7 @@ from aiortc.rtcrtpsender import RTCEncodedFrame
 
 from qbcall.adapters.rtc_bitrate import OPUS_BITRATE, limited
 from qbcall.adapters.rtc_encoding import Encoding
-from qbcall.adapters.rtc_share import Cap, Encoded, Feed, LocalMedia, Outlet, Share, Terms, least_limit
+from qbcall.adapters.rtc_share import Cap, Encoded, Feed, LocalMedia, Outlet, Share, Take, Terms, least_limit
 from qbcall.adapters.rtc_video import VideoEncoding
 from qbcall.core.model import MediaKind
 from qbcall.media.frames import Frame
@@ -52,15 +53,15 @@ class SoundEncoding(Encoding):
         payloads, timestamp = self._encoder.encode(frame)
         if payloads:
             encoded = Encoded(frame, RTCEncodedFrame(payloads, timestamp, dbov(frame)))
-            for share in self._shares:
+            for share in tuple(self._shares):
                 share.put(encoded)
 
 
 def dbov(block: av.AudioFrame) -> int:
     """Loudness of 16 bit samples, from -127 to 0 (RFC 6464, section 3; RFC 6465, appendix A)."""
-    samples = block.to_ndarray().astype(np.float64) / np.iinfo(np.int16).max
-    power = float(np.mean(np.square(samples))) if samples.size else 0.0
-    return SILENCE if power <= 0 else round(min(max(10 * np.log10(power), SILENCE), 0))
+    samples = block.to_ndarray().ravel().astype(np.float32) / np.iinfo(np.int16).max
+    power = float(samples @ samples) / max(samples.size, 1)
+    return SILENCE if power <= 0 else round(min(max(10 * math.log10(power), SILENCE), 0))
 
 
 class SharedStream:
@@ -72,12 +73,12 @@ class SharedStream:
         self._encodings: dict[str, Encoding] = {}
         self._turn = asyncio.Lock()
 
-    def share(self, codec: RTCRtpCodecParameters, terms: Terms) -> Share:
+    def share(self, codec: RTCRtpCodecParameters, terms: Terms, take: Take) -> Share:
         """What one more peer gets."""
         name = codec.mimeType.lower()
         if name not in self._encodings:
             self._encodings[name] = self._start(codec)
-        return self._encodings[name].join(terms)
+        return self._encodings[name].join(terms, take)
 
     def subscribe(self) -> Feed:
         """The frames themselves, for one peer."""

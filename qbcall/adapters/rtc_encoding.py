@@ -7,7 +7,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 
-from qbcall.adapters.rtc_share import Outlet, Share, Terms
+from qbcall.adapters.rtc_share import Outlet, Share, Take, Terms
 from qbcall.media.frames import Frame
 
 log = logging.getLogger("qbcall.adapters.rtc")
@@ -26,9 +26,9 @@ class Encoding(ABC):
         self._feed = outlet.subscribe()
         self._task = asyncio.get_running_loop().create_task(self._run(), name="qbcall-encode")
 
-    def join(self, terms: Terms) -> Share:
+    def join(self, terms: Terms, take: Take) -> Share:
         """A share for one more peer."""
-        share = Share(self, terms)
+        share = Share(self, terms, take)
         self._shares.append(share)
         return share
 

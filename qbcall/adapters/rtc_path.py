@@ -29,6 +29,7 @@ from aioice.turn import UDP_SOCKET_BUFFER_SIZE, TurnTransport
 
 from qbcall.adapters.rtc_search import Search
 from qbcall.adapters.rtc_servers import StunServer, TurnServer, stun_servers, turn_servers
+from qbcall.loop import gather
 
 log = logging.getLogger("qbcall.adapters.rtc")
 
@@ -61,6 +62,8 @@ class Path(Connection):
         self._fragments: dict[Address, str] = {}
         """Who proved before the answer that it has the offer, and what it is called."""
         self._waiting: deque[tuple[Address, bytes, int]] = deque(maxlen=MOST_WAITING)
+        self.media: Callable[[bytes], bool] | None = None
+        """Takes what came from the peer, if it is media; else it waits to be received."""
 
     # -- our candidates ----------------------------------------------------------------------------------------------
 
@@ -233,12 +236,16 @@ class Path(Connection):
 
     # -- one of several devices --------------------------------------------------------------------------------------
 
-    def take(self, sender: Address, data: bytes, component: int) -> None:
-        """Media came; before the answer it has to wait."""
+    def take(self, sender: Address, data: bytes, component: int) -> bool:
+        """Media came, or before it the handshake; before the answer it has to wait. Whether it is done with."""
         if self.remote_username is None:
             self._waiting.append((sender, data, component))
         elif self._fragments.get(sender, self.remote_username) == self.remote_username:
+            # What came before is done with first.
+            if self.media is not None and self._queue.empty() and self.media(data):
+                return True
             self.data_received(data, component)
+        return False
 
     @property
     def heard_at(self) -> float | None:
@@ -266,6 +273,7 @@ class PathProtocol(StunProtocol):
     """One socket of a path, or one address at a TURN server."""
 
     receiver: Path
+    _gathered = False
 
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
         """See `asyncio.DatagramProtocol`. Anybody may send anything here."""
@@ -273,7 +281,8 @@ class PathProtocol(StunProtocol):
         if data[:1] > LAST_OF_STUN:
             sender = addr[0], addr[1]
             self.receiver.heard(self, sender)
-            self.receiver.take(sender, data, self.local_candidate.component)
+            if self.receiver.take(sender, data, self.local_candidate.component) and not self._gathered:
+                self._gather()
             return
         try:
             parse_message(data)  # what is none would go on to DTLS
@@ -292,6 +301,13 @@ class PathProtocol(StunProtocol):
         answer = await super().request(request, addr, integrity_key, retransmissions)
         self.receiver.was_answered(request)
         return answer
+
+    def _gather(self) -> None:
+        """From now on most of what comes here is media."""
+        self._gathered = True
+        own = self.transport.get_extra_info("socket")
+        if own is not None:
+            gather(own.fileno())
 
     def error_received(self, exc: Exception) -> None:
         """See `asyncio.DatagramProtocol`."""
@@ -333,7 +349,7 @@ _PARTS = {
 }
 _FIELDS = (
     "_check_list _check_list_done _closing _early_checks _early_checks_done _local_candidates _local_candidates_end "
-    "_local_candidates_start _protocols _query_consent_task _remote_candidates _transport_policy"
+    "_local_candidates_start _protocols _query_consent_task _queue _remote_candidates _transport_policy"
 )
 _KNOWN = (
     *(name in vars(Connection) and parameters(vars(Connection)[name]) == its for name, its in _PARTS.items()),

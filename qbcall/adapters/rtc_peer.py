@@ -18,6 +18,7 @@ from aiortc.rtcconfiguration import RTCIceTransportPolicy
 
 from qbcall.adapters import rtc_sdp
 from qbcall.adapters.rtc_addresses import CandidateFilter, IceSettings
+from qbcall.adapters.rtc_arrival import hand_over
 from qbcall.adapters.rtc_bitrate import SendLimits, announce
 from qbcall.adapters.rtc_codecs import CODECS, codec_to_send, codecs_by_kind, obstacle
 from qbcall.adapters.rtc_early import PATIENCE, Gate, HeldTrack, Kept
@@ -25,10 +26,9 @@ from qbcall.adapters.rtc_encoder import SharedMedia
 from qbcall.adapters.rtc_guard import guard
 from qbcall.adapters.rtc_names import Names
 from qbcall.adapters.rtc_option import saying, says
-from qbcall.adapters.rtc_receive import Intake, receive
+from qbcall.adapters.rtc_receive import Inlet, bare, receive
 from qbcall.adapters.rtc_sender import outgoing, send_shared
 from qbcall.adapters.rtc_stats import (
-    ReceivedPackets,
     ReceivedStream,
     SentStream,
     candidate_types,
@@ -37,7 +37,7 @@ from qbcall.adapters.rtc_stats import (
 )
 from qbcall.adapters.rtc_tracks import OutgoingTrack
 from qbcall.adapters.rtc_transport import CARRIES, peer_connection, transport
-from qbcall.adapters.rtc_viewer import Received, Viewer
+from qbcall.adapters.rtc_viewer import Viewer
 from qbcall.core.measurement import with_rates
 from qbcall.core.model import CallMedia, Candidate, Counts, Description, MediaKind, StatsReport
 from qbcall.errors import MediaError, NegotiationError
@@ -107,9 +107,7 @@ class PeerConnection:
         self._pair: tuple[str | None, str | None] = (None, None)
         self._watched = False
         self._outgoing: dict[str, OutgoingTrack] = {}
-        self._received: dict[str, Received] = {}
-        self._intakes: dict[str, Intake] = {}
-        self._packets: dict[str, ReceivedPackets] = {}
+        self._inlets: dict[str, Inlet] = {}
         self._search = transport(ice, lambda: self._pc, self._announce, self._resume, network)
         self._candidates = CandidateFilter(self._search.addresses)
         self._names = Names(self._add_found) if ice.mdns else None
@@ -162,9 +160,9 @@ class PeerConnection:
         """From now on an early connection sends this, and what is received goes there."""
         assert self._gate is not None, "only an early one is started"
         self._gate.open(viewer)
-        for intake in self._intakes.values():
-            if isinstance(intake, Kept):
-                intake.release()
+        for inlet in self._inlets.values():
+            if isinstance(inlet.intake, Kept):
+                inlet.intake.release()
         for track in self._outgoing.values():
             stream = media.stream(MediaKind(track.kind))
             if isinstance(track, HeldTrack) and stream is not None:
@@ -214,15 +212,12 @@ class PeerConnection:
     @property
     def counts(self) -> dict[MediaKind, Counts]:
         """What came of each kind that was agreed to come."""
-        return {
-            MediaKind(one.kind): self._packets[one.kind].counts(self._received[one.kind].frames)
-            for one in self._receiving()
-        }
+        return {MediaKind(one.kind): inlet.counts for one, inlet in self._receiving()}
 
     def wake(self) -> None:
         """Somebody may want to see or hear the user from now on."""
-        for intake in self._intakes.values():
-            intake.wake()
+        for inlet in self._inlets.values():
+            inlet.intake.wake()
 
     def stop_gathering(self) -> None:
         """Wait for no STUN or TURN server any more: an offer or answer that does fails."""
@@ -235,8 +230,8 @@ class PeerConnection:
         if self._names:
             await self._names.close()
         await self._pc.close()
-        for intake in self._intakes.values():
-            intake.close()
+        for inlet in self._inlets.values():
+            inlet.intake.close()
 
     # -- details -----------------------------------------------------------------------------------------------------
 
@@ -304,13 +299,9 @@ class PeerConnection:
 
     def _take(self, track: MediaStreamTrack) -> None:
         transceiver = next(one for one in self._pc.getTransceivers() if one.receiver.track is track)
-        self._packets[track.kind] = ReceivedPackets(transceiver.receiver)
         # Who answers an early offer is the caller: what comes early was sent after the callee's accept.
         keep = self._gate is not None and self._ours is None
-        self._received[track.kind], self._intakes[track.kind] = (
-            receive(transceiver.receiver, self._viewer, Kept) if keep else receive(transceiver.receiver, self._viewer)
-        )
-        self._packets[track.kind].heard = self._received[track.kind].clock.note
+        self._inlets[track.kind] = receive(transceiver.receiver, self._viewer, Kept if keep else bare)
 
     def _resume(self) -> None:
         """The peer needs a complete picture too, and would ask for it a round trip later."""
@@ -320,8 +311,10 @@ class PeerConnection:
         self._tell.heard_again()
 
     def _observe(self) -> None:
-        for receiver in self._pc.getReceivers():
-            guard(receiver.transport)
+        for one in self._pc.getTransceivers():
+            guard(one.receiver.transport)
+            inlet = self._inlets.get(one.kind)
+            hand_over(one.receiver, inlet.take if inlet else None)
         if not self._watched:
             return
         if self._pc.iceConnectionState == "checking" and self._is_new("checking"):
@@ -329,7 +322,7 @@ class PeerConnection:
         state = self._pc.connectionState
         if state == "connected" and self._is_new("connected"):
             self._before = self._clock(), StatsReport()
-            self._tell.connected([received.kind for received in self._received.values()])
+            self._tell.connected([inlet.received.kind for inlet in self._inlets.values()])
         if state in ("failed", "closed") and self._is_new("failed"):
             self._tell.failed()
 
@@ -362,13 +355,13 @@ class PeerConnection:
         ours = codecs_by_kind(self._ours)
         near = any(is_near(receiver.transport.transport) for receiver in self._pc.getReceivers())
         return [
-            ReceivedStream(one, self._received[one.kind], self._packets[one.kind], ours.get(one.kind, {}), near)
-            for one in self._receiving()
+            ReceivedStream(one, inlet.received, inlet.packets, ours.get(one.kind, {}), near)
+            for one, inlet in self._receiving()
         ]
 
-    def _receiving(self) -> list[RTCRtpTransceiver]:
+    def _receiving(self) -> list[tuple[RTCRtpTransceiver, Inlet]]:
         return [
-            one
+            (one, self._inlets[one.kind])
             for one in self._pc.getTransceivers()
-            if one.kind in self._received and one.currentDirection in ("sendrecv", "recvonly")
+            if one.kind in self._inlets and one.currentDirection in ("sendrecv", "recvonly")
         ]

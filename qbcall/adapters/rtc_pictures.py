@@ -39,13 +39,16 @@ class Pictures:
         self._thread = thread
         self._feedback = feedback
         self._ssrc: int | None = None
+        self._seen: int | None = None
+        """Time stamp of the latest packet: who looks is asked once for each picture."""
         self._stamp: int | None = None
         self._viewing: Viewing | None = None
 
     def add(self, packet: RtpPacket) -> tuple[bool, None]:
         """A packet came. Aiortc is neither to ask for anything nor to decode it."""
-        first, self._ssrc = self._ssrc is None, packet.ssrc
-        viewing = self._view(packet.ssrc, first=first)
+        first, same = self._ssrc is None, (self._ssrc, self._seen) == (packet.ssrc, packet.timestamp)
+        self._ssrc, self._seen = packet.ssrc, packet.timestamp
+        viewing = self._viewing if same else self._view(packet.ssrc, first=first)
         if viewing is None or not viewing.decodes:
             self._note(packet)
         if viewing is not None:
@@ -131,6 +134,10 @@ class Viewing:
 
     def tend(self) -> None:
         """Ask for what is missing, if it is time."""
+        if not len(self._buffer.missing) and not self._incomplete:
+            self.wish.fulfil()
+            self._cancel()
+            return
         now = self._loop.time()
         self._use(self._buffer.tend(now))
         if numbers := self._buffer.missing.due(now):

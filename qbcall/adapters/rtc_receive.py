@@ -11,21 +11,26 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from types import FunctionType
 from typing import Any, Protocol
 
 from aiortc import RTCRtpReceiver
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rtcrtpreceiver import TimestampMapper
-from aiortc.rtp import RtpPacket
+from aiortc.rtp import RtcpPsfbPacket, RtpPacket
 
+from qbcall.adapters import rtc_reception
+from qbcall.adapters.rtc_arrival import Take
 from qbcall.adapters.rtc_decoding import DecoderThread
 from qbcall.adapters.rtc_format import Format
 from qbcall.adapters.rtc_pictures import Pictures
+from qbcall.adapters.rtc_reception import Reception
 from qbcall.adapters.rtc_sound import Sound
+from qbcall.adapters.rtc_stats import ReceivedPackets
 from qbcall.adapters.rtc_tracks import Asked, IncomingTrack
 from qbcall.adapters.rtc_viewer import Received, Viewer
-from qbcall.core.model import MediaKind
+from qbcall.core.model import Counts, MediaKind
 from qbcall.errors import SinkError
 from qbcall.media.encoded import EncodedSink
 
@@ -49,48 +54,60 @@ class Buffer(Intake, Protocol):
         """A packet came. Aiortc is neither to ask for anything nor to decode it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Inlet:
+    """Where one receiver's media comes in."""
+
+    packets: ReceivedPackets
+    received: Received
+    intake: Intake
+    take: Take | None
+    """Takes packets in one step; None: the receiver is to take them in its own way."""
+
+    @property
+    def counts(self) -> Counts:
+        """What came in until now."""
+        return self.packets.counts(self.received.frames)
+
+
 Wrap = Callable[[MediaKind, Buffer], Buffer]
 """Puts something before a buffer."""
 
 
-def _bare(kind: MediaKind, buffer: Buffer) -> Buffer:
+def bare(kind: MediaKind, buffer: Buffer) -> Buffer:
+    """Puts nothing there."""
     return buffer
 
 
-def receive(receiver: RTCRtpReceiver, viewer: Viewer, wrap: Wrap = _bare) -> tuple[Received, Intake]:
+def receive(receiver: RTCRtpReceiver, viewer: Viewer, wrap: Wrap = bare) -> Inlet:
     """Hand what comes in to the viewer; the receiver must not have received anything yet."""
-    received = Received(MediaKind(receiver.track.kind), viewer)
-    if SUITED:
-        return received, _on_demand(receiver, received, viewer.thread, wrap)
-    return received, IncomingTrack(receiver.track, received.hand_over)
-
-
-def _on_demand(receiver: RTCRtpReceiver, received: Received, thread: DecoderThread, wrap: Wrap) -> Buffer:
-    format = Format(vars(receiver)[_CODECS], TimestampMapper().map)
-    intake: Buffer = (
-        Pictures(received, format, thread, requests(receiver, received))
-        if received.kind is MediaKind.VIDEO
-        else Sound(received, format)
-    )
-    intake = wrap(received.kind, intake)
+    packets, received = ReceivedPackets(receiver), Received(MediaKind(receiver.track.kind), viewer)
+    packets.heard = received.clock.note
+    if not SUITED:
+        return Inlet(packets, received, IncomingTrack(receiver.track, received.hand_over), None)
+    requests = Requests(receiver, received)
+    buffer = wrap(received.kind, _buffer(receiver, received, requests, viewer.thread))
     vars(receiver)[_QUEUE].put(None)  # its thread ends as soon as it starts
-    setattr(receiver, _BUFFER, intake)
+    setattr(receiver, _BUFFER, buffer)
     setattr(receiver, _NACKS, None)
-    return intake
+    take = Reception(receiver, packets, buffer, requests.report).take if rtc_reception.KNOWN else None
+    return Inlet(packets, received, buffer, take)
 
 
-def requests(receiver: RTCRtpReceiver, received: Received) -> Requests:
-    """Requests that are counted."""
-    received.asked = Asked()
-    return Requests(receiver, received.asked)
+def _buffer(receiver: RTCRtpReceiver, received: Received, requests: Requests, thread: DecoderThread) -> Buffer:
+    format = Format(vars(receiver)[_CODECS], TimestampMapper().map)
+    if received.kind is MediaKind.VIDEO:
+        return Pictures(received, format, thread, requests)
+    return Sound(received, format)
 
 
 class Requests:
     """Asks a peer for what is missing."""
 
-    def __init__(self, receiver: RTCRtpReceiver, asked: Asked) -> None:
+    def __init__(self, receiver: RTCRtpReceiver, received: Received) -> None:
+        """What is asked for is counted in `received`."""
         self._receiver = receiver
-        self._asked = asked
+        self._asked = received.asked = Asked()
         self._sending: set[asyncio.Task[None]] = set()
 
     def need_picture(self, ssrc: int) -> None:
@@ -102,6 +119,10 @@ class Requests:
         """See `rtc_pictures.Feedback`."""
         self._asked.packets += 1
         self._send(self._receiver._send_rtcp_nack(ssrc, numbers))
+
+    def report(self, packet: RtcpPsfbPacket) -> None:
+        """Tell the peer how much it may send."""
+        self._send(self._receiver._send_rtcp(packet))
 
     def _send(self, request: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(request, name="qbcall-ask")

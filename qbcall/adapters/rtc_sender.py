@@ -28,7 +28,8 @@ from aiortc.rtp import (
     unpack_remb_fci,
 )
 
-from qbcall.adapters import rtc_bitrate
+from qbcall.adapters import rtc_bitrate, rtc_departure
+from qbcall.adapters.rtc_departure import Departure
 from qbcall.adapters.rtc_encoder import SharedStream
 from qbcall.adapters.rtc_stock import StockTrack
 from qbcall.adapters.rtc_tracks import Asked, OutgoingTrack
@@ -43,7 +44,7 @@ TAKEN = {
 """What we replace in a sender, with its parameters. aiortc must call all of it by these names: else nothing at all
 would be encoded."""
 CALLED = {
-    "_run_rtp": {"_next_encoded_frame"},
+    "_run_rtp": {"_next_encoded_frame", "_send_rtp", *rtc_departure.NAMES},
     "_handle_rtcp_packet": {"_send_keyframe"},
     "__init__": {"_enabled", "_ssrc"},
 }
@@ -98,6 +99,7 @@ def send_shared(sender: RTCRtpSender, track: OutgoingTrack, clock: Callable[[], 
         hear_requests(packet, sender._ssrc, asked)
         await react(packet)
 
+    track.departs = lambda codec: Departure(sender, codec).send
     track.terms.enabled = lambda: sender._enabled
     # These are the only places there are; see `TAKEN`.
     sender._next_encoded_frame = track.encoded  # type: ignore[method-assign]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -11,10 +11,9 @@ from typing import Protocol
 from aiortc.rtcrtpsender import RTCEncodedFrame
 
 from qbcall.adapters.rtc_demand import Demand
-from qbcall.media.frames import Frame, SourceEnded
+from qbcall.media.frames import Frame
 
-WAITING = 30
-"""Frames that may wait for one peer; if it takes none for so long, it is given no more before a complete picture."""
+log = logging.getLogger("qbcall.adapters.rtc")
 
 
 class Feed(Protocol):
@@ -80,6 +79,10 @@ class Encoded:
     """It can be decoded without those before it."""
 
 
+Take = Callable[[Encoded], None]
+"""Sends a frame to a peer."""
+
+
 class Giver(Protocol):
     """Makes what a share gets."""
 
@@ -96,41 +99,32 @@ class Giver(Protocol):
 class Share:
     """What one peer gets of an encoding."""
 
-    def __init__(self, encoding: Giver, terms: Terms) -> None:
+    def __init__(self, encoding: Giver, terms: Terms, take: Take) -> None:
+        """If `take` raises, the share is closed."""
         self.terms = terms
         self.incomplete = True
         """Nothing can be decoded before a complete picture comes."""
         self.dropped = 0
         """Frames that were left out, though the peer was to have them."""
         self._encoding = encoding
-        self._waiting: deque[Encoded] = deque()
-        self._news = asyncio.Event()
-        self._open = True
+        self._take = take
+        self._over = asyncio.Event()
 
-    async def get(self) -> Encoded:
-        """The next frame for this peer.
-
-        Raises:
-            SourceEnded: there are no more.
-        """
-        while not self._waiting:
-            if not self._open:
-                raise SourceEnded("no more is encoded")
-            self._news.clear()
-            await self._news.wait()
-        return self._waiting.popleft()
+    async def over(self) -> None:
+        """Wait until there are no more."""
+        await self._over.wait()
 
     def put(self, encoded: Encoded) -> None:
         """Told by the encoding: one more. What the peer could not decode, or may not get, is left out."""
-        if len(self._waiting) >= WAITING:
-            self.dropped += len(self._waiting)
-            self._waiting.clear()
-            self.incomplete = True
         self.dropped += self.terms.enabled() and self.incomplete and not encoded.complete
         self.incomplete = not self.terms.enabled() or (self.incomplete and not encoded.complete)
-        if not self.incomplete:
-            self._waiting.append(encoded)
-            self._news.set()
+        if self.incomplete or self._over.is_set():
+            return
+        try:
+            self._take(encoded)
+        except Exception as error:
+            log.debug("nothing more can be sent: %r", error)
+            self.close()
 
     def ask(self) -> None:
         """The peer needs a complete picture."""
@@ -143,11 +137,9 @@ class Share:
 
     def end(self) -> None:
         """Told by the encoding: there are no more."""
-        self._open = False
-        self._news.set()
+        self._over.set()
 
     def close(self) -> None:
         """No more is wanted; again is no error."""
-        self._waiting.clear()
         self.end()
         self._encoding.leave(self)

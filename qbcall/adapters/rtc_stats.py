@@ -91,20 +91,20 @@ class ReceivedPackets:
             ended=self._ended,
         )
 
-    async def _count(self, packet: RtpPacket, arrival_time_ms: int) -> None:
+    def admit(self, packet: RtpPacket) -> bool:
+        """Count a packet; whether it is to be looked at."""
         if packet.ssrc not in self._streams:
             if len(self._streams) >= MOST_STREAMS:
                 self._receiver.transport._rtp_router.ssrc_table.pop(packet.ssrc, None)
-                return
+                return False
             self._streams.add(packet.ssrc)
         self.packets += 1
         self.bytes += len(packet.payload)
         self._ended = False
-        await self._take(packet, arrival_time_ms=arrival_time_ms)
-        self._note_stream(packet)
+        return True
 
-    def _note_stream(self, packet: RtpPacket) -> None:
-        """Repetitions have an SSRC of their own (RFC 4588), and no losses that count."""
+    def note(self, packet: RtpPacket) -> None:
+        """A packet was looked at. Repetitions have an SSRC of their own (RFC 4588), and no losses that count."""
         if packet.payload_type == self.payload_type and packet.ssrc in self._media:
             return
         codec = vars(self._receiver)[_CODECS].get(packet.payload_type)
@@ -114,6 +114,11 @@ class ReceivedPackets:
         stream = vars(self._receiver)[_STREAMS].get(packet.ssrc)
         if stream is not None:
             self._media[packet.ssrc] = stream
+
+    async def _count(self, packet: RtpPacket, arrival_time_ms: int) -> None:
+        if self.admit(packet):
+            await self._take(packet, arrival_time_ms=arrival_time_ms)
+            self.note(packet)
 
     async def _note(self, packet: AnyRtcpPacket) -> None:
         match packet:

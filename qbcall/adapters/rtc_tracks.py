@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 import av
 from aiortc import MediaStreamTrack, RTCRtpCodecParameters
@@ -14,7 +14,7 @@ from aiortc.mediastreams import MediaStreamError
 from aiortc.rtcrtpsender import RTCEncodedFrame
 
 from qbcall.adapters.rtc_demand import START
-from qbcall.adapters.rtc_share import Share, Terms
+from qbcall.adapters.rtc_share import Encoded, Share, Take, Terms
 from qbcall.core.model import MediaKind
 from qbcall.media.frames import Frame
 
@@ -41,7 +41,7 @@ class Stream(Protocol):
     def kind(self) -> MediaKind:
         """Sound or picture."""
 
-    def share(self, codec: RTCRtpCodecParameters, terms: Terms) -> Share:
+    def share(self, codec: RTCRtpCodecParameters, terms: Terms, take: Take) -> Share:
         """What one more peer gets."""
 
 
@@ -55,6 +55,14 @@ class Asked:
     """Requests for a complete one (PLI)."""
 
 
+Send = Callable[[RTCEncodedFrame], None]
+"""Sends a frame to one peer."""
+
+
+def _nowhere(codec: RTCRtpCodecParameters) -> Send:
+    raise AssertionError("it is told where to before anything is sent")
+
+
 class OutgoingTrack(MediaStreamTrack):
     """One peer's own track of what is sent: aiortc stops the track of a connection that breaks."""
 
@@ -65,27 +73,30 @@ class OutgoingTrack(MediaStreamTrack):
         self.terms = Terms()
         self.asked: Asked | None = None
         """What the peer asked for; None: nobody counts."""
+        self.departs: Callable[[RTCRtpCodecParameters], Send] = _nowhere
+        """Where frames go that are encoded so."""
         self._stream = stream
         self._share: Share | None = None
 
-    async def encoded(self, codec: RTCRtpCodecParameters) -> RTCEncodedFrame:
-        """The next frame to send; the share is taken when the first is asked for, so that nothing piles up before.
+    async def encoded(self, codec: RTCRtpCodecParameters) -> NoReturn:
+        """Send all there is. The share is taken when the first frame is asked for: nothing is encoded for nobody.
 
         Raises:
-            MediaStreamError: there are no more.
+            MediaStreamError: there is no more.
         """
-        if self.readyState != "live":
-            raise MediaStreamError
-        try:
-            if self._share is None:
-                self._share = self._stream.share(codec, self.terms)
-            encoded = await self._share.get()
-        except Exception as error:
-            log.debug("nothing more to send of %s: %r", self.kind, error)
+        if self.readyState == "live":
+            try:
+                send = self.departs(codec)
+                self._share = self._stream.share(codec, self.terms, lambda encoded: self._send(encoded, send))
+                await self._share.over()
+            except Exception as error:
+                log.debug("nothing more to send of %s: %r", self.kind, error)
             self.stop()
-            raise MediaStreamError from error
+        raise MediaStreamError
+
+    def _send(self, encoded: Encoded, send: Send) -> None:
         self.count.add(encoded.frame)
-        return encoded.data
+        send(encoded.data)
 
     async def recv(self) -> Frame:
         """See aiortc: a track has this. Nobody asks for frames that are not encoded.

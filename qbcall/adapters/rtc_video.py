@@ -15,7 +15,7 @@ from aiortc import RTCRtpCodecParameters
 from qbcall.adapters.rtc_contexts import VIDEO_CLOCK
 from qbcall.adapters.rtc_encoding import Encoding
 from qbcall.adapters.rtc_layer import Layer
-from qbcall.adapters.rtc_share import Outlet, Share, Terms
+from qbcall.adapters.rtc_share import Outlet, Share, Take, Terms
 from qbcall.adapters.rtc_split import Split
 from qbcall.media.frames import Frame
 
@@ -50,9 +50,9 @@ class VideoEncoding(Encoding):
         self._reminder: asyncio.TimerHandle | None = None
         self._repeating: asyncio.Task[None] | None = None
 
-    def join(self, terms: Terms) -> Share:
+    def join(self, terms: Terms, take: Take) -> Share:
         """A share for one more peer, which sees a picture at once."""
-        share = super().join(terms)
+        share = super().join(terms, take)
         if self._large.completions.is_recent(self._loop.time()):
             for encoded in self._large.recent:
                 share.put(encoded)
@@ -122,7 +122,7 @@ class VideoEncoding(Encoding):
         for layer, takers in self._divide(audience).items():
             encoded = await layer.encode(frame, self._stamp, [share.terms for share in takers])
             if encoded is not None:
-                for share in self._shares:
+                for share in tuple(self._shares):
                     if self._layer_of(share) is layer:
                         share.put(encoded)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import binascii
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -69,10 +70,10 @@ def decode(cells: npt.NDArray[np.bool_]) -> Card | None:
 
 def paint(luma: Plane, card: Card) -> None:
     """Draw the code of a card into a luma plane, shape (height, width)."""
-    rows, columns = _cells_of_pixels(luma.shape[1], luma.shape[0])
-    shades = np.where(encode(card), np.uint8(LIGHT), np.uint8(DARK))
-    top, left = _edges(TOP, BOTTOM, ROWS, luma.shape[0])[0], _edges(LEFT, RIGHT, COLUMNS, luma.shape[1])[0]
-    luma[top : top + rows.size, left : left + columns.size] = shades[rows][:, columns]
+    rows, left, columns = _cells_of_pixels(luma.shape[1], luma.shape[0])
+    lines = np.where(encode(card), np.uint8(LIGHT), np.uint8(DARK))[:, columns]
+    for line, (top, bottom) in zip(lines, pairwise(rows), strict=True):
+        luma[top:bottom, left : left + columns.size] = line
 
 
 def scan(luma: Plane) -> Card | None:
@@ -98,10 +99,10 @@ def _edges(start: float, end: float, count: int, pixels: int) -> list[int]:
 
 
 @lru_cache(maxsize=16)
-def _cells_of_pixels(width: int, height: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """The row of cells of each line of pixels of the code, and the column of cells of each column of pixels."""
-    rows, columns = np.diff(_edges(TOP, BOTTOM, ROWS, height)), np.diff(_edges(LEFT, RIGHT, COLUMNS, width))
-    return np.repeat(np.arange(ROWS), rows), np.repeat(np.arange(COLUMNS), columns)
+def _cells_of_pixels(width: int, height: int) -> tuple[list[int], int, npt.NDArray[np.intp]]:
+    """Where rows of cells begin and the last one ends; where columns begin, and the column of each pixel."""
+    columns = _edges(LEFT, RIGHT, COLUMNS, width)
+    return _edges(TOP, BOTTOM, ROWS, height), columns[0], np.repeat(np.arange(COLUMNS), np.diff(columns))
 
 
 @lru_cache(maxsize=16)

@@ -8,8 +8,9 @@ import av
 import numpy as np
 
 from qbcall.media import testcard
-from qbcall.media.blocks import audio_frame
+from qbcall.media.blocks import Samples, audio_frame
 from qbcall.media.frames import AUDIO_BLOCK, AUDIO_RATE, VideoFormat
+from qbcall.media.intake import PulledSource
 from qbcall.media.pace import Pace
 from qbcall.media.planes import plain
 from qbcall.media.tone import tone
@@ -39,7 +40,7 @@ class TestCard:
         """Nothing is held."""
 
 
-class Tone:
+class Tone(PulledSource):
     """A tone of one pitch."""
 
     def __init__(self, hertz: int) -> None:
@@ -48,13 +49,17 @@ class Tone:
         Raises:
             InvalidArgument: the pitch is out of range.
         """
-        self._blocks = tone(hertz)
+        self._blocks = (np.repeat(block[:, None], 2, axis=1) for block in tone(hertz))
         self._pace = Pace(BLOCK_SECONDS, patience=CATCH_UP)
+
+    def pull(self) -> Samples:
+        """The next 20 ms."""
+        return next(self._blocks)
 
     async def read(self) -> av.AudioFrame:
         """The next 20 ms, when they are due."""
         await self._pace.tick()
-        return audio_frame(next(self._blocks)[:, None])
+        return audio_frame(self.pull())
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -76,7 +81,7 @@ class Black:
         """Nothing is held."""
 
 
-class Silence:
+class Silence(PulledSource):
     """No sound."""
 
     def __init__(self) -> None:
@@ -85,7 +90,11 @@ class Silence:
     async def read(self) -> av.AudioFrame:
         """The next 20 ms, when they are due."""
         await self._pace.tick()
-        return audio_frame(np.zeros((AUDIO_BLOCK, 1), np.int16))
+        return audio_frame(self.pull())
+
+    def pull(self) -> Samples:
+        """20 ms of it."""
+        return np.zeros((AUDIO_BLOCK, 2), np.int16)
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -15,6 +15,7 @@ import aiortc.rtcicetransport
 import pytest
 from aiortc import RTCDtlsTransport, RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
 from aiortc.codecs.vpx import Vp8Encoder
+from aiortc.rate import RemoteBitrateEstimator
 
 ENCODERS = "each peer costs an encoder"
 PATH = "calls connect later"
@@ -22,13 +23,18 @@ CLOSING = "may leave a task behind"
 COUNTS = "is not told by kind"
 DEMAND = "everything is decoded"
 HANDSHAKE = "a round trip later"
+DATAGRAMS = "takes datagrams otherwise"
+PACKETS = "takes packets otherwise"
+RUBBISH = "malformed ones may end a connection"
 CHANGES: dict[str, tuple[Any, str, set[str]]] = {
     "one more of a sender's": (RTCRtpSender, "_send_keyframe", {ENCODERS}),
     "reports to a sender": (RTCRtpSender, "_handle_rtcp_packet", {ENCODERS}),
     "what a sender sends": (RTCRtpSender, "_run_rtp", {ENCODERS}),
     "an encoder": (Vp8Encoder, "__init__", {ENCODERS}),
-    "packets to a receiver": (RTCRtpReceiver, "_handle_rtp_packet", {COUNTS, DEMAND}),
+    "packets to a receiver": (RTCRtpReceiver, "_handle_rtp_packet", {COUNTS, DEMAND, PACKETS}),
     "reports to a receiver": (RTCRtpReceiver, "_handle_rtcp_packet", {COUNTS}),
+    "datagrams": (RTCDtlsTransport, "_recv_next", {DATAGRAMS, RUBBISH}),
+    "the rate that is told": (RemoteBitrateEstimator, "add", {PACKETS}),
     "how a connection connects": (RTCPeerConnection, "_RTCPeerConnection__connect", {CLOSING}),
     "checks": (aioice.Connection, "check_incoming", {PATH}),
     "consent": (aioice.Connection, "query_consent", {PATH}),

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import pytest
-from aiortc import RTCRtpReceiver
 from aiortc.rtp import RtpPacket
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 from qbcall.adapters.rtc_codecs import CODECS
 from qbcall.adapters.rtc_jitter import CAPACITY, MOST_MISSING, SILENCE, Picture, PictureBuffer
 from qbcall.adapters.rtc_missing import PATIENCE
+from qbcall.adapters.rtc_reception import Reception
 from qbcall.core.inputs import StatsRead
 from qbcall.core.model import MediaKind
 from qbcall.media.frames import Frame
@@ -300,17 +300,17 @@ def test_picture_is_seen_before_the_next_one_is_taken(codec: str, monkeypatch: p
 
 def test_pictures_that_waited_for_a_late_packet_are_seen_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """And not one by one, as packets of further pictures come."""
-    take = RTCRtpReceiver._handle_rtp_packet
-    kept: asyncio.Queue[tuple[RTCRtpReceiver, RtpPacket, int]] = asyncio.Queue()
+    take = Reception.take
+    kept: asyncio.Queue[tuple[Reception, RtpPacket, int]] = asyncio.Queue()
     keeping = asyncio.Event()
 
-    async def keep(receiver: RTCRtpReceiver, packet: RtpPacket, arrival_time_ms: int) -> None:
-        if keeping.is_set() and receiver.track.kind == "video":
-            kept.put_nowait((receiver, packet, arrival_time_ms))
+    def keep(reception: Reception, packet: RtpPacket, arrived: int) -> None:
+        if keeping.is_set() and packet.extensions.audio_level is None:
+            kept.put_nowait((reception, packet, arrived))
         else:
-            await take(receiver, packet, arrival_time_ms)
+            take(reception, packet, arrived)
 
-    monkeypatch.setattr(RTCRtpReceiver, "_handle_rtp_packet", keep)
+    monkeypatch.setattr(Reception, "take", keep)
 
     async def play() -> None:
         async with filming() as (shutter, a, b):
@@ -324,7 +324,7 @@ def test_pictures_that_waited_for_a_late_packet_are_seen_at_once(monkeypatch: py
             keeping.clear()
             seen = asyncio.create_task(b.frame(a, VIDEO, more=3))
             for one in (*others, first):
-                await take(*one)
+                take(*one)
             await seen
 
     run(play)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import pairwise
 
 import pytest
@@ -31,11 +32,12 @@ def size(encoded: Encoded) -> int:
 
 async def sent(out: Outgoing, codec: RTCRtpCodecParameters, seconds: float) -> list[Encoded]:
     """What one peer gets within that time of the clock of the stream."""
-    share = SharedStream(out.kind, out).share(codec, Terms())
+    taken: asyncio.Queue[Encoded] = asyncio.Queue()
+    share = SharedStream(out.kind, out).share(codec, Terms(), taken.put_nowait)
     clock = 48_000 if out.kind is MediaKind.AUDIO else 90_000
-    found = [await share.get()]
+    found = [await taken.get()]
     while found[-1].data.timestamp - found[0].data.timestamp < seconds * clock:
-        found.append(await share.get())
+        found.append(await taken.get())
     share.close()
     return found
 

@@ -12,7 +12,7 @@ from aiortc import RTCRtpCodecParameters
 from qbcall.adapters import rtc_layer
 from qbcall.adapters.rtc_demand import START
 from qbcall.adapters.rtc_encoder import SharedMedia
-from qbcall.adapters.rtc_share import Share, Terms
+from qbcall.adapters.rtc_share import Encoded, Share, Terms
 from qbcall.core.model import MediaKind
 from tests.adapters.rtc_room import BOTH, SolidLocal
 from tests.adapters.test_rtc_sources import RED
@@ -45,26 +45,22 @@ class Stage:
         stream = SharedMedia(self.local).stream(MediaKind.VIDEO)
         assert stream is not None
         self._stream = stream
-        self._tasks: list[asyncio.Task[None]] = []
 
     def join(self, terms: Terms | None = None) -> Share:
-        share = self._stream.share(self._codec, terms or Terms())
-        self.complete[share], self.pictures[share] = [], []
-        self._tasks.append(self._loop.create_task(self._take(share)))
+        complete: list[float] = []
+        widths: list[int] = []
+
+        def take(encoded: Encoded) -> None:
+            assert isinstance(encoded.frame, av.VideoFrame)
+            widths.append(encoded.frame.width)
+            if encoded.complete:
+                complete.append(self._loop.time())
+
+        share = self._stream.share(self._codec, terms or Terms(), take)
+        self.complete[share], self.pictures[share] = complete, widths
         return share
 
-    async def _take(self, share: Share) -> None:
-        while True:
-            encoded = await share.get()
-            assert isinstance(encoded.frame, av.VideoFrame)
-            self.pictures[share].append(encoded.frame.width)
-            if encoded.complete:
-                self.complete[share].append(self._loop.time())
-
     async def end(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.wait(self._tasks)
         for share in self.complete:
             share.close()
         await asyncio.sleep(1)

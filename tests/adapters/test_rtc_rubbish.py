@@ -11,7 +11,10 @@ from struct import pack
 
 import pytest
 from aiortc import RTCDtlsTransport, clock
+from pylibsrtp import Session
 
+from qbcall.adapters import rtc_arrival
+from qbcall.adapters.rtc_arrival import Arrival, MediaPath
 from qbcall.adapters.rtc_codecs import CODECS
 from qbcall.adapters.rtc_stats import MOST_STREAMS
 from tests.adapters.rtc_room import BOTH, Endpoint, colour, is_near, join, pitch, run
@@ -65,16 +68,29 @@ class Wire:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.rtp: list[bytes] = []
         self.rtcp: list[bytes] = []
-        for name, kept in (("_handle_rtp_data", self.rtp), ("_handle_rtcp_data", self.rtcp)):
-            patch.setattr(RTCDtlsTransport, name, kept_by(kept, getattr(RTCDtlsTransport, name)))
+        for name, kept in (("unprotect", self.rtp), ("unprotect_rtcp", self.rtcp)):
+            patch.setattr(Session, name, kept_by(kept, getattr(Session, name)))
 
 
-def kept_by(some: list[bytes], take: Callable[..., object]) -> Callable[..., object]:
-    def keep(transport: RTCDtlsTransport, data: bytes, **named: object) -> object:
-        some.append(data)
-        return take(transport, data, **named)
+def kept_by(some: list[bytes], unprotect: Callable[[Session, bytes], bytes]) -> Callable[[Session, bytes], bytes]:
+    def keep(session: Session, packet: bytes) -> bytes:
+        some.append(unprotect(session, packet))
+        return some[-1]
 
     return keep
+
+
+async def read(there: RTCDtlsTransport, data: bytes, *, reports: bool) -> None:
+    """As if this had been decrypted there."""
+    path = there.transport._connection
+    assert isinstance(path, MediaPath), "it is our own"
+    arrival = getattr(path.media, "__self__", None)
+    if isinstance(arrival, Arrival):
+        (arrival.read_reports if reports else arrival.read_media)(data)
+    elif reports:
+        await there._handle_rtcp_data(data)
+    else:
+        await there._handle_rtp_data(data, arrival_time_ms=clock.current_ms())
 
 
 def spoilt(dice: random.Random, data: bytes) -> bytes:
@@ -92,8 +108,12 @@ def transport_of(endpoint: Endpoint) -> RTCDtlsTransport:
     return lane._connection._pc.getReceivers()[0].transport
 
 
+@pytest.mark.parametrize("at_once", [True, False])
 @pytest.mark.parametrize("codec", ["VP8", "H264"])
-def test_rubbish_neither_breaks_a_connection_nor_makes_it_grow(codec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rubbish_neither_breaks_a_connection_nor_makes_it_grow(
+    codec: str, at_once: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rtc_arrival, "KNOWN", at_once)
     chosen = sorted(CODECS[VIDEO], key=lambda one: one.mimeType != f"video/{codec}")
     monkeypatch.setitem(CODECS, VIDEO, chosen)
     wire = Wire(monkeypatch)
@@ -109,9 +129,9 @@ def test_rubbish_neither_breaks_a_connection_nor_makes_it_grow(codec: str, monke
             pictures = [data for data in rtp if data[1] & 0x7F != 96]
             bodies = [pictures[0][:12].replace(b"\x90", b"\x80", 1) + body for body in PAYLOADS]
             for data in (*RTP, *bodies, *(spoilt(dice, dice.choice(rtp)) for _ in range(VARIANTS))):
-                await there._handle_rtp_data(data, arrival_time_ms=clock.current_ms())
+                await read(there, data, reports=False)
             for data in (*RTCP, *(spoilt(dice, dice.choice(rtcp)) for _ in range(VARIANTS))):
-                await there._handle_rtcp_data(data)
+                await read(there, data, reports=True)
             for kind in BOTH:
                 await b.frame(a, kind, more=5)
             assert is_near(colour(await b.frame(a, VIDEO)), RED)

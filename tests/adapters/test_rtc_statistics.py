@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +13,7 @@ from aiortc.rtp import RTCP_PSFB_PLI, RTCP_RTPFB_NACK, RtcpPsfbPacket, RtcpRtpfb
 
 from qbcall.adapters import rtc_viewer
 from qbcall.adapters.rtc_sender import hear_requests
-from qbcall.adapters.rtc_share import WAITING, Encoded, Share, Terms
+from qbcall.adapters.rtc_share import Encoded, Share, Terms
 from qbcall.adapters.rtc_stats import is_near
 from qbcall.adapters.rtc_tracks import Asked
 from qbcall.adapters.rtc_viewer import MOST_DELAY, Received, Viewer
@@ -113,27 +114,44 @@ class Giver:
         """It is gone."""
 
 
-def test_frames_that_a_peer_takes_too_late_are_dropped() -> None:
-    share = Share(Giver(), Terms())
-    picture = plain(16, 16)
+def encoded(*, complete: bool) -> Encoded:
+    return Encoded(plain(16, 16), RTCEncodedFrame(payloads=[], timestamp=0, audio_level=0), complete)
 
-    def put(*, complete: bool) -> None:
-        share.put(Encoded(picture, RTCEncodedFrame(payloads=[], timestamp=0, audio_level=0), complete))
 
-    put(complete=False)
-    assert share.dropped == 1
-    put(complete=True)
-    for _ in range(WAITING - 1):
-        put(complete=False)
-    assert share.dropped == 1
-    put(complete=False)
-    assert share.dropped == 1 + WAITING + 1
+def test_frames_that_a_peer_could_not_decode_are_dropped() -> None:
+    taken: list[Encoded] = []
+    share = Share(Giver(), Terms(), taken.append)
+    share.put(encoded(complete=False))
+    assert (share.dropped, taken) == (1, [])
+    some = [encoded(complete=True), encoded(complete=False)]
+    for one in some:
+        share.put(one)
+    assert (share.dropped, taken) == (1, some)
+
+
+def test_share_whose_frames_cannot_be_sent_is_over() -> None:
+    """The transport may have been closed, and nobody told."""
+    tries: list[Encoded] = []
+
+    def fail(one: Encoded) -> None:
+        tries.append(one)
+        raise ConnectionError
+
+    async def scenario() -> None:
+        share = Share(Giver(), Terms(), fail)
+        for _ in range(2):
+            share.put(encoded(complete=True))
+        await share.over()
+
+    asyncio.run(scenario())
+    assert len(tries) == 1
 
 
 def test_frames_for_a_peer_who_is_to_get_nothing_are_not_dropped() -> None:
-    share = Share(Giver(), Terms(enabled=lambda: False))
-    share.put(Encoded(plain(16, 16), RTCEncodedFrame(payloads=[], timestamp=0, audio_level=0), complete=False))
-    assert share.dropped == 0
+    taken: list[Encoded] = []
+    share = Share(Giver(), Terms(enabled=lambda: False), taken.append)
+    share.put(encoded(complete=False))
+    assert (share.dropped, taken) == (0, [])
 
 
 NOW = 1_000_000.0
