@@ -98,6 +98,11 @@ def answered(peer: Peer, what: object) -> bool:
     return peer.answered
 
 
+def early_refused(peer: Peer, what: Invite) -> bool:
+    """The caller, or who has its keys, has given up the early connection that this side accepted over."""
+    return peer.relies_on_early and not what.early and peer.knows(what.offer)
+
+
 def path_broken(peer: Peer, what: object) -> bool:
     """The transport ended."""
     return peer.path_broken
@@ -177,6 +182,7 @@ CONNECTION = table(
     on(SETTING_UP, IceConnected, P.CONNECTED),
     on(SETTING_UP, IceFailed, stay, Peer.await_end),
     on(SETTING_UP, ConnectDue, P.FAILED, Peer.fail),
+    on(UP, Invite, P.CONNECTING, Peer.answer_instead, when=early_refused),
     on(UP, Invite, stay, Peer.send_accept_again, when=answered),
     on(UP, Candidates, stay, Peer.add_candidates, when=takes_part),
     on(ESTABLISHED, RemoteTrack, stay, Peer.add_track),
@@ -193,7 +199,7 @@ CONNECTION = table(
     on(P.DISCONNECTED, IceFailed, P.FAILED),
     on(P.CONNECTED, Restored, stay, Peer.heard),
     on((P.DISCONNECTED, P.FAILED), Restored, P.CONNECTED),
-    on((P.DISCONNECTED, P.FAILED), GaveUp, P.DISCONNECT_TIMEOUT, Peer.say_goodbye),
+    on((*SETTING_UP, P.DISCONNECTED, P.FAILED), GaveUp, P.DISCONNECT_TIMEOUT, Peer.say_goodbye),
     on(ESTABLISHED, Distrust, P.FAILED, Peer.distrust),
     on(LIVE, Update, stay, Peer.hear_update),
     on(UP, SendUpdate, stay, Peer.send_update),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from qbcall.core import events as ev
@@ -166,6 +167,11 @@ class Peer:
         return self._invite is not None
 
     @property
+    def takes_early(self) -> bool:
+        """Whether this side invited the user, and said that it answers early offers."""
+        return self._invite is not None and self._invite.early
+
+    @property
     def has_offer(self) -> bool:
         """Whether the user's offer is here."""
         return self._offer is not None
@@ -174,6 +180,11 @@ class Peer:
     def answered(self) -> bool:
         """Whether this side accepted the user's offer."""
         return self._accept is not None
+
+    @property
+    def relies_on_early(self) -> bool:
+        """Whether this side accepted over an early connection."""
+        return isinstance(self._accept, Accept) and bool(self._accept.early)
 
     @property
     def path_broken(self) -> bool:
@@ -281,6 +292,7 @@ class Peer:
         """Answer the offer that is here."""
         assert self._offer is not None, "guarded by has_offer"
         self._open()
+        self.connection.arm(ConnectDue, self.room.now + self.room.policy.connect_timeout)
         self.room.out(
             AcceptOffer(
                 call=self._call,
@@ -296,6 +308,11 @@ class Peer:
         """Another callee offers, and this user is in the call already: no second question."""
         self.keep_offer(what)
         self.answer(AcceptCall(call=what.call))
+
+    def answer_instead(self, what: Invite) -> None:
+        """The caller gave up the early connection that this side accepted over: the usual order."""
+        self._accept = None
+        self.answer_at_once(what)
 
     def withdraw(self) -> None:
         """Take the own invitation back, under the id it was made with."""
@@ -322,6 +339,17 @@ class Peer:
         assert self._invite is not None, "only dial() arms the timer"
         self.room.transmit(self.user, self._invite)
         self.connection.arm(DialDue, self.room.now + self.room.policy.dialing_interval)
+
+    def give_up_early(self) -> None:
+        """Answer no early offers any more; every invitation says so from now on."""
+        self.discard()
+        if self._invite is not None:
+            self._invite = replace(self._invite, early=False)
+
+    def ask_for_answer(self) -> None:
+        """Invite again at once; an accept in the last moment has time for it."""
+        self.connection.arm(AnswerDue, self.room.answer_deadline + self.room.policy.dialing_interval)
+        self.redial(DialDue())
 
     def accepted(self, what: Accept) -> None:
         """The user accepted; the first device that does is the one."""

@@ -3,7 +3,8 @@
 Whoever is called offers it, to a caller whom the policy trusts and whose client answers such offers. It stands beside
 the invitation, which any client of the callee may accept in the usual order: then the early one is closed. Only
 the first device that offers one gets an answer. Media is held until the accept, which names the early connection;
-nothing of it is told to the users.
+nothing of it is told to the users. If the caller's end is gone by then, it invites again, and says with that and all
+later invitations that it takes no early offers: whoever accepted over one answers those in the usual order.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ class Progress(enum.Enum):
     """There is a path, and keys were agreed."""
     OVER = "over"
     """It became the connection of the call, or was dropped. No other is made in this call."""
+    REFUSED = "refused"
+    """An accept named one that was not there; the callee was asked to answer the invitation."""
 
 
 class Preconnection:
@@ -107,7 +110,12 @@ class Preconnection:
 
     def drop(self, what: IceFailed | MediaBroke) -> None:
         """It cannot be had: the call goes on in the usual order."""
-        self.peer.discard()
+        self.peer.give_up_early()
+
+    def refuse(self, what: Accept) -> None:
+        """It names one that is not there: the callee is to answer the invitation. Asked once; timers repeat it."""
+        self.peer.give_up_early()
+        self.peer.ask_for_answer()
 
     def _note(self) -> None:
         assert self._offer is not None, "it was offered"
@@ -128,7 +136,7 @@ def is_wanted(early: Preconnection, what: Invite) -> bool:
 def is_welcome(early: Preconnection, what: EarlyOffer) -> bool:
     """This side made the call, said that it takes early offers, and waits for an answer."""
     peer = early.peer
-    return not peer.room.incoming and peer.dialled and peer.state is PeerState.PENDING
+    return not peer.room.incoming and peer.takes_early and peer.state is PeerState.PENDING
 
 
 def fits(early: Preconnection, what: EarlyAnswer) -> bool:
@@ -146,6 +154,11 @@ def has_agreed(early: Preconnection, what: Accept) -> bool:
     return early.peer.agreed
 
 
+def is_unknown(early: Preconnection, what: Accept) -> bool:
+    """This side waits for an answer, and the early connection that is named is not there, or not to this device."""
+    return early.peer.dialled and early.peer.state is PeerState.PENDING
+
+
 E = Progress
 BEGUN = (E.OFFERING, E.ANSWERING, E.CHECKING, E.UP)
 PRECONNECTION = table(
@@ -161,6 +174,7 @@ PRECONNECTION = table(
     on(BEGUN, MediaBroke, E.OVER, Preconnection.drop, when=is_fresh),
     on(BEGUN, AcceptCall, E.OVER),
     on(BEGUN, Accept, E.OVER, when=has_agreed),
+    on((E.NONE, *BEGUN, E.OVER), Accept, E.REFUSED, Preconnection.refuse, when=is_unknown),
     ignored(tuple(E), EarlyOffer, because="of another device of the user, or too late"),
     ignored(tuple(E), EarlyAnswer, because="to another device of this user, or too late"),
     ignored(BEGUN, IceChecking, MediaCounted, because="nothing of it is told"),

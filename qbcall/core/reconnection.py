@@ -241,7 +241,7 @@ def was_up_and_leads(watch: Reconnection, what: RestartOffer) -> bool:
     return was_up(watch, what) and leads(watch, what)
 
 
-def is_fresh(watch: Reconnection, what: CandidatesFound | IceConnected) -> bool:
+def is_fresh(watch: Reconnection, what: AnswerReady | CandidatesFound | IceConnected) -> bool:
     """It is about the fresh connection."""
     return what.epoch == watch.peer.fresh
 
@@ -276,7 +276,7 @@ RECONNECTION = table(
     on(R.GRACE, RestartOffer, R.RESTARTING, Reconnection.offer, when=leads),
     on(R.GRACE, RestartOffer, R.RESTARTING, Reconnection.answer),
     on(R.RESTARTING, OfferReady, stay, Reconnection.send_offer),
-    on(R.RESTARTING, AnswerReady, stay, Reconnection.send_answer),
+    on(R.RESTARTING, AnswerReady, stay, Reconnection.send_answer, when=is_fresh),
     on(R.RESTARTING, RestartAnswer, stay, Reconnection.apply, when=is_current),
     on(R.RESTARTING, NotKnown, stay, Reconnection.take_back_again, when=was_asked),
     on(R.RESTARTING, RestartOffer, stay, when=leads),  # the own one is on its way, or made anew by the timer
