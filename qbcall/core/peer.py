@@ -1,8 +1,8 @@
 """One other user of a call: what is known of them, and what is done.
 
 Two regions hear the same inputs: `connection.py` has the rules of QuickBlox's peer connection state,
-`reconnection.py` watches over a connection that was up. A peer that is over hears nothing any more: that gate is in
-`Peer.feed`.
+`reconnection.py` watches over a connection that was up. How it ends is in `ending.py`. A peer that is over hears
+nothing any more: that gate is in `Peer.feed`.
 """
 
 from __future__ import annotations
@@ -33,14 +33,10 @@ from qbcall.core.inputs import (
     CandidatesFound,
     ConnectDue,
     DialDue,
-    HangUp,
-    IceFailed,
-    MediaBroke,
     MediaCounted,
     MediaFact,
     MediaFlowing,
     OfferReady,
-    RejectCall,
     RemoteTrack,
     SendUpdate,
     StallDue,
@@ -53,7 +49,6 @@ from qbcall.core.machine import Region, Table
 from qbcall.core.model import (
     CallId,
     Candidate,
-    DeclineReason,
     Description,
     Device,
     EndReason,
@@ -63,11 +58,10 @@ from qbcall.core.model import (
     User,
 )
 from qbcall.core.pinning import fingerprints
-from qbcall.core.room import Abandon, Distrust, Early, GaveUp, Merge, Restored, Room
+from qbcall.core.room import Early, Merge, Restored, Room
 from qbcall.core.signals import (
     Accept,
     Candidates,
-    Decline,
     End,
     Invite,
     RestartAnswer,
@@ -79,13 +73,6 @@ from qbcall.core.trickle import SETTLE_TIME, Trickle
 
 MAX_CANDIDATES = 50
 """Candidates of one peer that are used; a client has rarely more than 10."""
-FAILURES = {
-    True: "no network path to the peer was found",
-    False: "no network path to the peer was found in time",
-}
-"""Whether the search for one is over."""
-END_TIME = 1.0
-"""Seconds that a hang-up may take after the transport that it closed."""
 
 
 class Peer:
@@ -121,7 +108,8 @@ class Peer:
         """Device that sent the present signal."""
         self.doubt: End | None = None
         """A hang-up that came from another device than the one that takes part."""
-        self._doubted_at = 0.0
+        self.doubted_at = 0.0
+        """Seconds; when it came."""
         self.fresh: Epoch | None = None
         """The peer connection that is to take the place of the present one."""
         self.early: Early | None = None
@@ -137,8 +125,10 @@ class Peer:
         self._ours = Trickle()
         self._heard_candidates = 0
         self._tracks: set[MediaKind] = set()
-        self._path_broken = False
-        self._detail = ""
+        self.path_broken = False
+        """The transport ended."""
+        self.detail = ""
+        """What is known of a failure, for people; told with the next state."""
         self._internal: deque[object] = deque()
 
     @property
@@ -185,11 +175,6 @@ class Peer:
     def relies_on_early(self) -> bool:
         """Whether this side accepted over an early connection."""
         return isinstance(self._accept, Accept) and bool(self._accept.early)
-
-    @property
-    def path_broken(self) -> bool:
-        """Whether the transport ended while it was connected."""
-        return self._path_broken
 
     def concerns(self, epoch: Epoch) -> bool:
         """Whether a fact is about the present peer connection, or the one that is to take its place."""
@@ -244,7 +229,7 @@ class Peer:
         if new is PeerState.CLOSED:
             self._close_all()
         event = ev.STATE_EVENTS.get(new, ev.PeerStateChanged)
-        detail, self._detail = self._detail, ""
+        detail, self.detail = self.detail, ""
         fields = {"call": self.room.head.call, "peer": self.user, "old": old, "new": new, "detail": detail}
         if new is PeerState.CLOSED:
             reason = self.end_reason or EndReason.HUNG_UP
@@ -436,17 +421,13 @@ class Peer:
 
     def heard(self, what: MediaFlowing | Restored) -> None:
         """Packets come in. When they still do after a hang-up, it was not of the device that takes part."""
-        if self.room.now >= self._doubted_at + self.room.policy.stall_timeout:
+        if self.room.now >= self.doubted_at + self.room.policy.stall_timeout:
             self.doubt = None
         self.connection.arm(StallDue, self.room.now + self.room.policy.stall_timeout)
 
     def listen_again(self, what: StallDue) -> None:
         """The silence may be this side's own: what came in meanwhile is told after the timer."""
         self.connection.arm(StallDue, self.room.now + self.room.policy.stall_timeout)
-
-    def note_broken_path(self, what: IceFailed) -> None:
-        """The transport ended. A hang-up may be on its way, so this is no loss before the stall timeout."""
-        self._path_broken = True
 
     def count(self, what: MediaCounted) -> None:
         """See what comes. Clients that acknowledge are qbcalls, which send whatever happens."""
@@ -471,80 +452,7 @@ class Peer:
         """Measured."""
         self.emit(ev.Stats(call=self._call, peer=self.user, report=what.report))
 
-    # -- actions that end it -----------------------------------------------------------------------------------------
-
-    def not_answered(self, what: AnswerDue) -> None:
-        """The answer interval is over; a callee that still rings is told to stop (ours, compatible)."""
-        self.end_reason = EndReason.NO_ANSWER
-        self.emit(ev.PeerNoAnswer(call=self._call, peer=self.user))
-        if self.dialled:
-            self.room.transmit(self.user, self.farewell)
-
-    def rejected(self, what: Decline) -> None:
-        """The user rejected the call."""
-        busy = what.reason is DeclineReason.BUSY
-        self.end_reason = EndReason.BUSY if busy else EndReason.REJECTED
-        self.emit(ev.PeerRejected(call=self._call, peer=self.user, info=what.info, reason=what.reason))
-
-    def hung_up(self, what: End) -> None:
-        """The user left."""
-        self.end_reason = EndReason.REMOTE_HUNG_UP
-        self.emit(ev.PeerHungUp(call=self._call, peer=self.user, info=what.info))
-
-    def doubt_end(self, what: End) -> None:
-        """Another device of the user hung up: one that accepted too late, or the same one under a new name."""
-        self.doubt = what
-        self._doubted_at = self.room.now
-
-    def believe_end(self, what: StallDue) -> None:
-        """After the hang-up of another device no packet came any more: it was the one that took part."""
-        assert self.doubt is not None, "guarded by in_doubt"
-        self.hung_up(self.doubt)
-
-    def leave(self, what: HangUp) -> None:
-        """This user left."""
-        self.end_reason = EndReason.HUNG_UP
-        self.room.transmit(self.user, End(call=self._call, info=what.info))
-
-    def decline(self, what: RejectCall) -> None:
-        """This user rejected the call."""
-        self.end_reason = EndReason.DECLINED
-        self.room.transmit(self.user, Decline(call=self._call, reason=what.reason, info=what.info))
-
-    def forget(self, what: HangUp) -> None:
-        """Nothing was sent yet: nothing has to be taken back."""
-        self.end_reason = EndReason.HUNG_UP
-
-    def miss(self, what: Abandon) -> None:
-        """Nobody answered on this device; the caller has a timer of their own."""
-        self.end_reason = what.reason
-
-    def await_end(self, what: IceFailed) -> None:
-        """The transport ended. Who hangs up now closes it, too, and their word for it may come a little later."""
-        if not self._path_broken:
-            self._path_broken = True
-            self.connection.arm(ConnectDue, self.room.now + END_TIME)
-
-    def fail(self, what: MediaBroke | ConnectDue) -> None:
-        """Media cannot be established."""
-        self.end_reason = EndReason.MEDIA_FAILED
-        self._detail = what.error if isinstance(what, MediaBroke) else FAILURES[self._path_broken]
-        if self.has_offer and not self.answered:
-            info = {"reason": self._detail} if isinstance(what, MediaBroke) and what.theirs else {}
-            self.room.transmit(self.user, Decline(call=self._call, reason=DeclineReason.UNSUPPORTED, info=info))
-        elif self.dialled or self.answered:
-            self.room.transmit(self.user, self.farewell)
-
-    def distrust(self, what: Distrust) -> None:
-        """Another device wanted to go on in the place of the one that took part."""
-        self.end_reason = EndReason.SECURITY
-        self._detail = "another device, with other keys, wanted to go on"
-        self.room.transmit(self.user, self.farewell)
-
-    def say_goodbye(self, what: GaveUp) -> None:
-        """The connection did not come back."""
-        self.end_reason = EndReason.DISCONNECT_TIMEOUT
-        self.room.transmit(self.user, self.farewell)
+    # -- what the regions beside it use, too -------------------------------------------------------------------------
 
     def prepare(self, *, trickle: bool = True) -> None:
         """One more peer connection, beside the present one; `trickle`: candidates are about it from now on."""
@@ -559,7 +467,7 @@ class Peer:
         self._close(self._present)
         self._present, self.fresh = self.fresh, None
         self.early = None
-        self._path_broken = False
+        self.path_broken = False
         self.doubt = None
 
     def discard(self) -> None:
