@@ -102,9 +102,9 @@ def test_trusted_caller_is_connected_while_it_rings_and_nothing_is_sent_before_t
             assert driver is not None
             (session,) = driver.engine.sessions.values()
             (peer,) = session.peers.values()
-            assert peer.early is not None
-            first = peer.early.heard_at
-            await news.until(lambda peer=peer, first=first: peer.early.heard_at > first)  # type: ignore[misc]
+            assert peer.epochs.early is not None
+            first = peer.epochs.early.heard_at
+            await news.until(lambda peer=peer, first=first: peer.epochs.early.heard_at > first)  # type: ignore[misc]
         assert news.sent == 0
         connected = asyncio.ensure_future(ann.wait_for(PeerConnected, timeout=PATIENCE))
         await ringing.accept()
@@ -223,8 +223,8 @@ def test_accept_over_an_early_connection_that_just_failed_leads_to_another_one(
                 driver = clients[0]._driver
                 assert driver is not None
                 peer = driver.engine.sessions[signal.call].peers[sender]
-                assert peer.fresh is not None
-                driver.post(IceFailed(call=signal.call, peer=sender, epoch=peer.fresh))
+                assert peer.epochs.fresh is not None
+                driver.post(IceFailed(call=signal.call, peer=sender, epoch=peer.epochs.fresh))
             early.append(bool(signal.early))
         return 1
 

@@ -83,13 +83,13 @@ def answers(peer: Peer, what: Accept) -> bool:
 
 def names_early(peer: Peer, what: Accept) -> bool:
     """It names the early connection to the device that it comes from."""
-    early = peer.early
+    early = peer.epochs.early
     return early is not None and what.early == early.id and peer.speaker == early.device
 
 
 def has_early(peer: Peer, what: AcceptCall) -> bool:
     """There is an early connection to the device that invites, for all that is sent."""
-    early = peer.early
+    early = peer.epochs.early
     lately = early is not None and early.device == peer.device and peer.room.now - early.heard_at <= STALE
     return lately and what.sends_all
 

@@ -1,8 +1,8 @@
 """One other user of a call: what is known of them, and what is done.
 
 Two regions hear the same inputs: `connection.py` has the rules of QuickBlox's peer connection state,
-`reconnection.py` watches over a connection that was up. How it ends is in `ending.py`. A peer that is over hears
-nothing any more: that gate is in `Peer.feed`.
+`reconnection.py` watches over a connection that was up. How it ends is in `ending.py`, its peer connections are in
+`epochs.py`. A peer that is over hears nothing any more: that gate is in `Peer.feed`.
 """
 
 from __future__ import annotations
@@ -15,15 +15,13 @@ from typing import Any
 from qbcall.core import events as ev
 from qbcall.core.effects import (
     AcceptOffer,
-    AddCandidates,
     ApplyAnswer,
-    CloseMedia,
     CreateOffer,
     Drop,
     Emit,
     ReadStats,
-    StartMedia,
 )
+from qbcall.core.epochs import Epochs
 from qbcall.core.health import Change, Directions
 from qbcall.core.inputs import (
     AcceptCall,
@@ -48,17 +46,15 @@ from qbcall.core.inputs import (
 from qbcall.core.machine import Region, Table
 from qbcall.core.model import (
     CallId,
-    Candidate,
     Description,
     Device,
     EndReason,
-    Epoch,
     MediaKind,
     PeerState,
     User,
 )
 from qbcall.core.pinning import fingerprints
-from qbcall.core.room import Early, Merge, Restored, Room
+from qbcall.core.room import Merge, Restored, Room
 from qbcall.core.signals import (
     Accept,
     Candidates,
@@ -69,10 +65,6 @@ from qbcall.core.signals import (
     Signal,
     Update,
 )
-from qbcall.core.trickle import SETTLE_TIME, Trickle
-
-MAX_CANDIDATES = 50
-"""Candidates of one peer that are used; a client has rarely more than 10."""
 
 
 class Peer:
@@ -91,14 +83,14 @@ class Peer:
         self.connection = Region(rules, self, PeerState.NEW)
         self.reconnection = watch(self)
         self.preconnection = preconnect(self)
+        self.epochs = Epochs(room, user)
+        """The peer connections to the user."""
         self.data = ""
         """What the user says about itself."""
         self.receipts = False
         """The user's client acknowledges messages."""
         self.directions = Directions()
         """What comes from the user."""
-        self.epoch = Epoch(0)
-        """Of the newest peer connection."""
         self.device: Device | None = None
         """The one device that takes part for this user, once it is known."""
         self.end_reason: EndReason | None = None
@@ -110,20 +102,12 @@ class Peer:
         """A hang-up that came from another device than the one that takes part."""
         self.doubted_at = 0.0
         """Seconds; when it came."""
-        self.fresh: Epoch | None = None
-        """The peer connection that is to take the place of the present one."""
-        self.early: Early | None = None
-        """What is known of `fresh` while the call rings, once an accept may name it."""
-        self._present: Epoch | None = None
         self._offer: Description | None = None
         self._invite: Invite | None = None
         self._restart_id = ""
         """Of the offer, if the user takes us back into the call with it."""
         self._accept: Accept | RestartAnswer | None = None
         self._agreed = False
-        self._candidates: list[Candidate] = []
-        self._ours = Trickle()
-        self._heard_candidates = 0
         self._tracks: set[MediaKind] = set()
         self.path_broken = False
         """The transport ended."""
@@ -176,15 +160,11 @@ class Peer:
         """Whether this side accepted over an early connection."""
         return isinstance(self._accept, Accept) and bool(self._accept.early)
 
-    def concerns(self, epoch: Epoch) -> bool:
-        """Whether a fact is about the present peer connection, or the one that is to take its place."""
-        return epoch in (self._present, self.fresh)
-
     def feed(self, what: object) -> bool:
         """Apply the rules for this input; False if there is none."""
         if self.over:
             return False
-        fresh = isinstance(what, MediaFact) and what.epoch == self.fresh
+        fresh = isinstance(what, MediaFact) and what.epoch == self.epochs.fresh
         handled = not fresh and self.connection.feed(what)
         handled |= self.reconnection.feed(what)
         handled |= self.preconnection.feed(what)
@@ -227,7 +207,7 @@ class Peer:
     def changed(self, old: PeerState, new: PeerState) -> None:
         """See `Owner`."""
         if new is PeerState.CLOSED:
-            self._close_all()
+            self.epochs.close()
         event = ev.STATE_EVENTS.get(new, ev.PeerStateChanged)
         detail, self.detail = self.detail, ""
         fields = {"call": self.room.head.call, "peer": self.user, "old": old, "new": new, "detail": detail}
@@ -248,7 +228,9 @@ class Peer:
     def offer(self, what: StartCall | AcceptCall) -> None:
         """This side offers."""
         self._open()
-        self.room.out(CreateOffer(call=self._call, peer=self.user, epoch=self.epoch, media=self.room.head.media))
+        self.room.out(
+            CreateOffer(call=self._call, peer=self.user, epoch=self.epochs.newest, media=self.room.head.media)
+        )
         self.connection.arm(AnswerDue, self.room.answer_deadline)
 
     def wait(self, what: AcceptCall) -> None:
@@ -282,12 +264,12 @@ class Peer:
             AcceptOffer(
                 call=self._call,
                 peer=self.user,
-                epoch=self.epoch,
+                epoch=self.epochs.newest,
                 media=self.room.head.media,
                 offer=self._offer,
             )
         )
-        self._use_candidates()
+        self.epochs.use()
 
     def answer_at_once(self, what: Invite) -> None:
         """Another callee offers, and this user is in the call already: no second question."""
@@ -301,7 +283,7 @@ class Peer:
 
     def withdraw(self) -> None:
         """Take the own invitation back, under the id it was made with."""
-        self._close_all()
+        self.epochs.close()
         if self.dialled:
             self.room.transmit(self.user, self.farewell)
         self._invite = None
@@ -327,7 +309,7 @@ class Peer:
 
     def give_up_early(self) -> None:
         """Answer no early offers any more; every invitation says so from now on."""
-        self.discard()
+        self.epochs.discard()
         if self._invite is not None:
             self._invite = replace(self._invite, early=False)
 
@@ -339,14 +321,14 @@ class Peer:
     def accepted(self, what: Accept) -> None:
         """The user accepted; the first device that does is the one."""
         self._agreed = True
-        self.discard()
+        self.epochs.discard()
         self.pin(what.answer)
         self._meet(what)
         self.emit(ev.PeerAccepted(call=self._call, peer=self.user, info=what.info))
-        assert self._present is not None, "this side offered"
-        self.room.out(ApplyAnswer(call=self._call, peer=self.user, epoch=self._present, answer=what.answer))
-        self._use_candidates()
-        self.trickle()
+        assert self.epochs.present is not None, "this side offered"
+        self.room.out(ApplyAnswer(call=self._call, peer=self.user, epoch=self.epochs.present, answer=what.answer))
+        self.epochs.use()
+        self.epochs.trickle()
 
     def accepted_early(self, what: Accept) -> None:
         """The user accepted, over the connection that was made while the call rang there."""
@@ -358,15 +340,15 @@ class Peer:
 
     def accept_early(self, what: AcceptCall) -> None:
         """Accept over the connection that was made while the call rang."""
-        assert self.early is not None, "guarded by has_early"
+        assert self.epochs.early is not None, "guarded by has_early"
         self._agreed = True
         self._accept = Accept(
             call=self._call,
-            answer=self.early.offer,
+            answer=self.epochs.early.offer,
             info=self.room.info,
             data=self.room.data,
             receipts=True,
-            early=self.early.id,
+            early=self.epochs.early.id,
         )
         self.room.transmit(self.user, self._accept)
         self._use_early()
@@ -380,36 +362,30 @@ class Peer:
             else Accept(call=self._call, answer=what.answer, info=self.room.info, data=self.room.data, receipts=True)
         )
         self.room.transmit(self.user, self._accept)
-        self.trickle_later(self.connection)
+        self.epochs.trickle_later(self.connection)
 
     def send_accept_again(self, what: Invite) -> None:
         """The user still invites: the accept was lost."""
         assert self._accept is not None, "guarded by answered"
         self.room.transmit(self.user, self._accept)
-        self.trickle_later(self.connection)
+        self.epochs.trickle_later(self.connection)
 
     def keep_candidates(self, what: Candidates) -> None:
         """Too early to use them."""
-        room = MAX_CANDIDATES - self._heard_candidates
-        if len(what.candidates) > room:
-            self.drop(f"more than {MAX_CANDIDATES} candidates")
-        some = what.candidates[:room]
-        self._heard_candidates += len(some)
-        self._candidates.extend(some)
+        self.epochs.keep(what.candidates)
 
     def add_candidates(self, what: Candidates) -> None:
         """More paths to try."""
         self.keep_candidates(what)
-        self._use_candidates()
+        self.epochs.use()
 
     def find_candidates(self, what: CandidatesFound) -> None:
         """More paths for the peer to try, once it can."""
-        self._ours.keep(what.candidates)
-        self.send_candidates()
+        self.epochs.find(what.candidates)
 
     def candidates_due(self, what: CandidatesDue) -> None:
         """The peer took our answer."""
-        self.send_candidates()
+        self.epochs.send()
 
     def hear_update(self, what: Update) -> None:
         """Application data."""
@@ -444,8 +420,8 @@ class Peer:
 
     def read_stats(self, what: StatsDue) -> None:
         """Measure again."""
-        assert self._present is not None, "only a connected peer has the timer"
-        self.room.out(ReadStats(call=self._call, peer=self.user, epoch=self._present))
+        assert self.epochs.present is not None, "only a connected peer has the timer"
+        self.room.out(ReadStats(call=self._call, peer=self.user, epoch=self.epochs.present))
         self.connection.arm(StatsDue, self.room.now + self.room.policy.stats_interval)
 
     def tell_stats(self, what: StatsRead) -> None:
@@ -454,26 +430,11 @@ class Peer:
 
     # -- what the regions beside it use, too -------------------------------------------------------------------------
 
-    def prepare(self, *, trickle: bool = True) -> None:
-        """One more peer connection, beside the present one; `trickle`: candidates are about it from now on."""
-        self.discard()
-        self.epoch = self.fresh = Epoch(self.epoch + 1)
-        if trickle:
-            self._heard_candidates = 0
-            self._ours = Trickle()
-
     def adopt(self) -> None:
         """The fresh peer connection takes the place of the present one."""
-        self._close(self._present)
-        self._present, self.fresh = self.fresh, None
-        self.early = None
+        self.epochs.adopt()
         self.path_broken = False
         self.doubt = None
-
-    def discard(self) -> None:
-        """The fresh peer connection is not wanted any more."""
-        self._close(self.fresh)
-        self.fresh = self.early = None
 
     def pin(self, described: Description) -> None:
         """The device that sent the present signal is the one that takes part, with these keys."""
@@ -488,23 +449,6 @@ class Peer:
     def say(self, signal: Signal) -> None:
         """Send a signal to this user."""
         self.room.transmit(self.user, signal)
-
-    def trickle(self) -> None:
-        """The user's answer is here: its client can use our candidates."""
-        self._ours.open(self.room.now)
-        self.send_candidates()
-
-    def trickle_later(self, region: Region[Any, Any]) -> None:
-        """Our answer is on its way: the user's client can use our candidates soon."""
-        at = self.room.now + SETTLE_TIME
-        self._ours.open(at)
-        region.arm(CandidatesDue, at)
-
-    def send_candidates(self) -> None:
-        """Send those that the user's client can use now."""
-        some = self._ours.take(self.room.now)
-        if some:
-            self.room.transmit(self.user, Candidates(call=self._call, candidates=some))
 
     def later(self, what: object) -> None:
         """Feed this to the connection once the present input is done."""
@@ -529,26 +473,9 @@ class Peer:
             self.drop(f"{type(what).__name__} in state {state.name}")
 
     def _use_early(self) -> None:
-        self._candidates, self._ours = [], Trickle()
         self.adopt()
-        self.room.out(StartMedia(call=self._call, peer=self.user, epoch=self.epoch))
+        self.epochs.start_early()
 
     def _open(self) -> None:
-        self.prepare()
+        self.epochs.prepare()
         self.adopt()
-
-    def _close(self, epoch: Epoch | None) -> None:
-        if epoch is not None:
-            self.room.out(CloseMedia(call=self._call, peer=self.user, epoch=epoch))
-
-    def _close_all(self) -> None:
-        self.discard()
-        self._close(self._present)
-        self._present = None
-
-    def _use_candidates(self) -> None:
-        if self._candidates:
-            some, self._candidates = tuple(self._candidates), []
-            epoch = self.fresh or self._present
-            assert epoch is not None, "candidates are kept until there is a peer connection"
-            self.room.out(AddCandidates(call=self._call, peer=self.user, epoch=epoch, candidates=some))

@@ -72,9 +72,9 @@ class Preconnection:
     def begin(self, what: Invite) -> None:
         """Offer one to the caller."""
         peer = self.peer
-        peer.prepare(trickle=False)
+        peer.epochs.prepare(trickle=False)
         media = peer.room.head.media
-        peer.room.out(CreateOffer(call=self._call, peer=peer.user, epoch=peer.epoch, media=media, early=True))
+        peer.room.out(CreateOffer(call=self._call, peer=peer.user, epoch=peer.epochs.newest, media=media, early=True))
 
     def send_offer(self, what: OfferReady) -> None:
         """The offer is ready. Its id is made of it: several devices may offer."""
@@ -86,8 +86,8 @@ class Preconnection:
         """A device of the callee offers: the first one that does gets an answer."""
         peer = self.peer
         self.id, self._offer, self._device = what.offer_id, what.offer, peer.speaker
-        peer.prepare(trickle=False)
-        media, epoch = peer.room.head.media, peer.epoch
+        peer.epochs.prepare(trickle=False)
+        media, epoch = peer.room.head.media, peer.epochs.newest
         peer.room.out(
             AcceptOffer(call=self._call, peer=peer.user, epoch=epoch, media=media, offer=what.offer, early=True)
         )
@@ -102,7 +102,7 @@ class Preconnection:
         peer = self.peer
         self._device = peer.speaker
         peer.pin(what.answer)
-        peer.room.out(ApplyAnswer(call=self._call, peer=peer.user, epoch=peer.epoch, answer=what.answer))
+        peer.room.out(ApplyAnswer(call=self._call, peer=peer.user, epoch=peer.epochs.newest, answer=what.answer))
 
     def heard(self, what: IceConnected | MediaFlowing) -> None:
         """The other side is there."""
@@ -119,7 +119,7 @@ class Preconnection:
 
     def _note(self) -> None:
         assert self._offer is not None, "it was offered"
-        self.peer.early = Early(self.id, self._device, self._offer, self.peer.room.now)
+        self.peer.epochs.early = Early(self.id, self._device, self._offer, self.peer.room.now)
 
     @property
     def _call(self) -> CallId:
@@ -146,7 +146,7 @@ def fits(early: Preconnection, what: EarlyAnswer) -> bool:
 
 def is_fresh(early: Preconnection, what: object) -> bool:
     """It is about the early connection."""
-    return isinstance(what, MediaFact) and what.epoch == early.peer.fresh
+    return isinstance(what, MediaFact) and what.epoch == early.peer.epochs.fresh
 
 
 def has_agreed(early: Preconnection, what: Accept) -> bool:

@@ -149,7 +149,7 @@ class Session:
         """Something about a peer connection; of an older one it does not matter any more."""
         self.now = now
         peer = self.peers.get(what.peer)
-        if peer is not None and peer.concerns(what.epoch):
+        if peer is not None and peer.epochs.concerns(what.epoch):
             peer.learn(what)
             self.settle()
 

@@ -348,9 +348,9 @@ def test_what_happens_to_a_fresh_connection_later_is_not_taken_for_the_early_one
     for name, other in (("A", "B"), ("B", "A")):
         node = world[name]
         peer = node.engine.sessions[node.latest].peers[User(other)]
-        assert peer.fresh is not None
-        node.do(IceFailed(call=node.latest, peer=peer.user, epoch=peer.fresh))
-        assert peer.fresh is not None
+        assert peer.epochs.fresh is not None
+        node.do(IceFailed(call=node.latest, peer=peer.user, epoch=peer.epochs.fresh))
+        assert peer.epochs.fresh is not None
         assert peer.preconnection.state is Progress.OVER
 
 
@@ -361,8 +361,8 @@ def lose_early(world: World) -> None:
     """The caller's end of the early connection fails."""
     node = world["A"]
     peer = node.engine.sessions[node.latest].peers[User("B")]
-    assert peer.fresh is not None
-    node.do(IceFailed(call=node.latest, peer=peer.user, epoch=peer.fresh))
+    assert peer.epochs.fresh is not None
+    node.do(IceFailed(call=node.latest, peer=peer.user, epoch=peer.epochs.fresh))
 
 
 def crossed(policy: Policy = TRUSTING) -> World:
@@ -501,7 +501,7 @@ def test_path_that_is_gone_at_both_ends_when_it_is_accepted_is_made_in_the_usual
         connection.up = connection.up and not connection.early
     node.accept()
     assert world.states("B") == {"A": "CONNECTING"}
-    node.do(IceFailed(call=node.latest, peer=peer.user, epoch=peer.epoch))
+    node.do(IceFailed(call=node.latest, peer=peer.user, epoch=peer.epochs.newest))
     lose_early(world)
     world.media.ice = 3.0
     world.run(5.0)
