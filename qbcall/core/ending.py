@@ -21,7 +21,7 @@ END_TIME = 1.0
 def not_answered(peer: Peer, what: AnswerDue) -> None:
     """The answer interval is over; a callee that still rings is told to stop (ours, compatible)."""
     peer.end_reason = EndReason.NO_ANSWER
-    peer.emit(ev.PeerNoAnswer(call=peer.room.head.call, peer=peer.user))
+    peer.emit(ev.PeerNoAnswer(call=peer.call, peer=peer.user))
     if peer.dialled:
         peer.room.transmit(peer.user, peer.farewell)
 
@@ -30,13 +30,13 @@ def rejected(peer: Peer, what: Decline) -> None:
     """The user rejected the call."""
     busy = what.reason is DeclineReason.BUSY
     peer.end_reason = EndReason.BUSY if busy else EndReason.REJECTED
-    peer.emit(ev.PeerRejected(call=peer.room.head.call, peer=peer.user, info=what.info, reason=what.reason))
+    peer.emit(ev.PeerRejected(call=peer.call, peer=peer.user, info=what.info, reason=what.reason))
 
 
 def hung_up(peer: Peer, what: End) -> None:
     """The user left."""
     peer.end_reason = EndReason.REMOTE_HUNG_UP
-    peer.emit(ev.PeerHungUp(call=peer.room.head.call, peer=peer.user, info=what.info))
+    peer.emit(ev.PeerHungUp(call=peer.call, peer=peer.user, info=what.info))
 
 
 def doubt_end(peer: Peer, what: End) -> None:
@@ -54,13 +54,13 @@ def believe_end(peer: Peer, what: StallDue) -> None:
 def leave(peer: Peer, what: HangUp) -> None:
     """This user left."""
     peer.end_reason = EndReason.HUNG_UP
-    peer.room.transmit(peer.user, End(call=peer.room.head.call, info=what.info))
+    peer.room.transmit(peer.user, End(call=peer.call, info=what.info))
 
 
 def decline(peer: Peer, what: RejectCall) -> None:
     """This user rejected the call."""
     peer.end_reason = EndReason.DECLINED
-    peer.room.transmit(peer.user, Decline(call=peer.room.head.call, reason=what.reason, info=what.info))
+    peer.room.transmit(peer.user, Decline(call=peer.call, reason=what.reason, info=what.info))
 
 
 def forget(peer: Peer, what: HangUp) -> None:
@@ -91,7 +91,7 @@ def fail(peer: Peer, what: MediaBroke | ConnectDue) -> None:
     peer.detail = what.error if isinstance(what, MediaBroke) else FAILURES[peer.path_broken]
     if peer.has_offer and not peer.answered:
         info = {"reason": peer.detail} if isinstance(what, MediaBroke) and what.theirs else {}
-        peer.room.transmit(peer.user, Decline(call=peer.room.head.call, reason=DeclineReason.UNSUPPORTED, info=info))
+        peer.room.transmit(peer.user, Decline(call=peer.call, reason=DeclineReason.UNSUPPORTED, info=info))
     elif peer.dialled or peer.answered:
         peer.room.transmit(peer.user, peer.farewell)
 

@@ -1,44 +1,32 @@
 """One other user of a call: what is known of them, and what is done.
 
 Two regions hear the same inputs: `connection.py` has the rules of QuickBlox's peer connection state,
-`reconnection.py` watches over a connection that was up. How it ends is in `ending.py`, its peer connections are in
-`epochs.py`. A peer that is over hears nothing any more: that gate is in `Peer.feed`.
+`reconnection.py` watches over a connection that was up. How both sides agree on one is in `agreeing.py`, how it
+ends in `ending.py`. The peer connections are in `epochs.py`. A peer that is over hears nothing any more: that gate
+is in `Peer.feed`.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 from qbcall.core import events as ev
-from qbcall.core.effects import (
-    AcceptOffer,
-    ApplyAnswer,
-    CreateOffer,
-    Drop,
-    Emit,
-    ReadStats,
-)
+from qbcall.core.effects import Drop, Emit, ReadStats
 from qbcall.core.epochs import Epochs
 from qbcall.core.health import Change, Directions
 from qbcall.core.inputs import (
-    AcceptCall,
     AnswerDue,
-    AnswerReady,
     CandidatesDue,
     CandidatesFound,
     ConnectDue,
-    DialDue,
     MediaCounted,
     MediaFact,
     MediaFlowing,
-    OfferReady,
     RemoteTrack,
     SendUpdate,
     StallDue,
-    StartCall,
     StatsDue,
     StatsRead,
     Timer,
@@ -54,14 +42,13 @@ from qbcall.core.model import (
     User,
 )
 from qbcall.core.pinning import fingerprints
-from qbcall.core.room import Merge, Restored, Room
+from qbcall.core.room import Restored, Room
 from qbcall.core.signals import (
     Accept,
     Candidates,
     End,
     Invite,
     RestartAnswer,
-    RestartOffer,
     Signal,
     Update,
 )
@@ -102,18 +89,26 @@ class Peer:
         """A hang-up that came from another device than the one that takes part."""
         self.doubted_at = 0.0
         """Seconds; when it came."""
-        self._offer: Description | None = None
-        self._invite: Invite | None = None
-        self._restart_id = ""
-        """Of the offer, if the user takes us back into the call with it."""
-        self._accept: Accept | RestartAnswer | None = None
-        self._agreed = False
+        self.their_offer: Description | None = None
+        self.restart_id = ""
+        """Of their offer, if the user takes us back into the call with it."""
+        self.invite: Invite | None = None
+        """What this side says to the user until they answer."""
+        self.acceptance: Accept | RestartAnswer | None = None
+        """What this side answers to the user, for it may get lost."""
+        self.agreed = False
+        """Offer and answer were exchanged."""
         self._tracks: set[MediaKind] = set()
         self.path_broken = False
         """The transport ended."""
         self.detail = ""
         """What is known of a failure, for people; told with the next state."""
         self._internal: deque[object] = deque()
+
+    @property
+    def call(self) -> CallId:
+        """The call it belongs to."""
+        return self.room.head.call
 
     @property
     def state(self) -> PeerState:
@@ -126,39 +121,34 @@ class Peer:
         return self.state is PeerState.CLOSED
 
     @property
-    def agreed(self) -> bool:
-        """Whether offer and answer were exchanged."""
-        return self._agreed
-
-    @property
     def farewell(self) -> Signal:
         """What is said to a user who did not notice that this is over."""
-        return End(call=self.room.head.call)
+        return End(call=self.call)
 
     @property
     def dialled(self) -> bool:
         """Whether this side invited the user."""
-        return self._invite is not None
+        return self.invite is not None
 
     @property
     def takes_early(self) -> bool:
         """Whether this side invited the user, and said that it answers early offers."""
-        return self._invite is not None and self._invite.early
+        return self.invite is not None and self.invite.early
 
     @property
     def has_offer(self) -> bool:
         """Whether the user's offer is here."""
-        return self._offer is not None
+        return self.their_offer is not None
 
     @property
     def answered(self) -> bool:
         """Whether this side accepted the user's offer."""
-        return self._accept is not None
+        return self.acceptance is not None
 
     @property
     def relies_on_early(self) -> bool:
         """Whether this side accepted over an early connection."""
-        return isinstance(self._accept, Accept) and bool(self._accept.early)
+        return isinstance(self.acceptance, Accept) and bool(self.acceptance.early)
 
     def feed(self, what: object) -> bool:
         """Apply the rules for this input; False if there is none."""
@@ -210,7 +200,7 @@ class Peer:
             self.epochs.close()
         event = ev.STATE_EVENTS.get(new, ev.PeerStateChanged)
         detail, self.detail = self.detail, ""
-        fields = {"call": self.room.head.call, "peer": self.user, "old": old, "new": new, "detail": detail}
+        fields = {"call": self.call, "peer": self.user, "old": old, "new": new, "detail": detail}
         if new is PeerState.CLOSED:
             reason = self.end_reason or EndReason.HUNG_UP
             self.emit(ev.PeerClosed(**fields, reason=reason))  # type: ignore[arg-type]  # one table of fields
@@ -224,151 +214,6 @@ class Peer:
         self.room.out(Emit(event))
 
     # -- actions -----------------------------------------------------------------------------------------------------
-
-    def offer(self, what: StartCall | AcceptCall) -> None:
-        """This side offers."""
-        self._open()
-        self.room.out(
-            CreateOffer(call=self._call, peer=self.user, epoch=self.epochs.newest, media=self.room.head.media)
-        )
-        self.connection.arm(AnswerDue, self.room.answer_deadline)
-
-    def wait(self, what: AcceptCall) -> None:
-        """The other side offers; whoever accepts in the last moment has still to make and repeat that offer."""
-        self.connection.arm(AnswerDue, self.room.answer_deadline + self.room.policy.dialing_interval)
-
-    def keep_offer(self, what: Invite) -> None:
-        """The newest offer counts; it is answered when this user accepts."""
-        self._offer = what.offer
-        self.pin(what.offer)
-        self._meet(what)
-
-    def keep_restart(self, what: RestartOffer) -> None:
-        """The newest offer counts; who sends it knows this side as one that acknowledges."""
-        self._offer, self._restart_id = what.offer, what.offer_id
-        self.receipts = True
-        self.pin(what.offer)
-
-    def answer_restart(self, what: RestartOffer) -> None:
-        """This user is back in the call already, or its answer to an older offer came to nothing."""
-        self.keep_restart(what)
-        self._accept = None
-        self.answer(AcceptCall(call=what.call))
-
-    def answer(self, what: AcceptCall) -> None:
-        """Answer the offer that is here."""
-        assert self._offer is not None, "guarded by has_offer"
-        self._open()
-        self.connection.arm(ConnectDue, self.room.now + self.room.policy.connect_timeout)
-        self.room.out(
-            AcceptOffer(
-                call=self._call,
-                peer=self.user,
-                epoch=self.epochs.newest,
-                media=self.room.head.media,
-                offer=self._offer,
-            )
-        )
-        self.epochs.use()
-
-    def answer_at_once(self, what: Invite) -> None:
-        """Another callee offers, and this user is in the call already: no second question."""
-        self.keep_offer(what)
-        self.answer(AcceptCall(call=what.call))
-
-    def answer_instead(self, what: Invite) -> None:
-        """The caller gave up the early connection that this side accepted over: the usual order."""
-        self._accept = None
-        self.answer_at_once(what)
-
-    def withdraw(self) -> None:
-        """Take the own invitation back, under the id it was made with."""
-        self.epochs.close()
-        if self.dialled:
-            self.room.transmit(self.user, self.farewell)
-        self._invite = None
-
-    def yield_to(self, what: Merge) -> None:
-        """Both called, and the other one's call goes on: that is their yes, and this side answers at once."""
-        self.emit(ev.PeerAccepted(call=self._call, peer=self.user, info=what.invite.info))
-        self.answer_at_once(what.invite)
-
-    def dial(self, what: OfferReady) -> None:
-        """The offer is ready: invite, and repeat it. Only the caller's invitation carries words to the callee."""
-        info = {} if self.room.incoming else self.room.info
-        self._invite = Invite(
-            head=self.room.head, offer=what.offer, info=info, data=self.room.data, receipts=True, early=True
-        )
-        self.redial(DialDue())
-
-    def redial(self, what: DialDue) -> None:
-        """Invite again: whoever was not online yet rings now."""
-        assert self._invite is not None, "only dial() arms the timer"
-        self.room.transmit(self.user, self._invite)
-        self.connection.arm(DialDue, self.room.now + self.room.policy.dialing_interval)
-
-    def give_up_early(self) -> None:
-        """Answer no early offers any more; every invitation says so from now on."""
-        self.epochs.discard()
-        if self._invite is not None:
-            self._invite = replace(self._invite, early=False)
-
-    def ask_for_answer(self) -> None:
-        """Invite again at once; an accept in the last moment has time for it."""
-        self.connection.arm(AnswerDue, self.room.answer_deadline + self.room.policy.dialing_interval)
-        self.redial(DialDue())
-
-    def accepted(self, what: Accept) -> None:
-        """The user accepted; the first device that does is the one."""
-        self._agreed = True
-        self.epochs.discard()
-        self.pin(what.answer)
-        self._meet(what)
-        self.emit(ev.PeerAccepted(call=self._call, peer=self.user, info=what.info))
-        assert self.epochs.present is not None, "this side offered"
-        self.room.out(ApplyAnswer(call=self._call, peer=self.user, epoch=self.epochs.present, answer=what.answer))
-        self.epochs.use()
-        self.epochs.trickle()
-
-    def accepted_early(self, what: Accept) -> None:
-        """The user accepted, over the connection that was made while the call rang there."""
-        self._agreed = True
-        self.pin(what.answer)
-        self._meet(what)
-        self.emit(ev.PeerAccepted(call=self._call, peer=self.user, info=what.info))
-        self._use_early()
-
-    def accept_early(self, what: AcceptCall) -> None:
-        """Accept over the connection that was made while the call rang."""
-        assert self.epochs.early is not None, "guarded by has_early"
-        self._agreed = True
-        self._accept = Accept(
-            call=self._call,
-            answer=self.epochs.early.offer,
-            info=self.room.info,
-            data=self.room.data,
-            receipts=True,
-            early=self.epochs.early.id,
-        )
-        self.room.transmit(self.user, self._accept)
-        self._use_early()
-
-    def send_accept(self, what: AnswerReady) -> None:
-        """The answer is ready; it is kept, for it may get lost."""
-        self._agreed = True
-        self._accept = (
-            RestartAnswer(call=self._call, offer_id=self._restart_id, answer=what.answer)
-            if self._restart_id
-            else Accept(call=self._call, answer=what.answer, info=self.room.info, data=self.room.data, receipts=True)
-        )
-        self.room.transmit(self.user, self._accept)
-        self.epochs.trickle_later(self.connection)
-
-    def send_accept_again(self, what: Invite) -> None:
-        """The user still invites: the accept was lost."""
-        assert self._accept is not None, "guarded by answered"
-        self.room.transmit(self.user, self._accept)
-        self.epochs.trickle_later(self.connection)
 
     def keep_candidates(self, what: Candidates) -> None:
         """Too early to use them."""
@@ -389,11 +234,11 @@ class Peer:
 
     def hear_update(self, what: Update) -> None:
         """Application data."""
-        self.emit(ev.PeerUpdated(call=self._call, peer=self.user, info=what.info))
+        self.emit(ev.PeerUpdated(call=self.call, peer=self.user, info=what.info))
 
     def send_update(self, what: SendUpdate) -> None:
         """Application data."""
-        self.room.transmit(self.user, Update(call=self._call, info=what.info))
+        self.room.transmit(self.user, Update(call=self.call, info=what.info))
 
     def heard(self, what: MediaFlowing | Restored) -> None:
         """Packets come in. When they still do after a hang-up, it was not of the device that takes part."""
@@ -416,17 +261,17 @@ class Peer:
         if what.kind not in self._tracks:
             self._tracks.add(what.kind)
             kinds = {MediaKind.AUDIO: ev.AudioTrackAdded, MediaKind.VIDEO: ev.VideoTrackAdded}
-            self.emit(kinds[what.kind](call=self._call, peer=self.user))
+            self.emit(kinds[what.kind](call=self.call, peer=self.user))
 
     def read_stats(self, what: StatsDue) -> None:
         """Measure again."""
         assert self.epochs.present is not None, "only a connected peer has the timer"
-        self.room.out(ReadStats(call=self._call, peer=self.user, epoch=self.epochs.present))
+        self.room.out(ReadStats(call=self.call, peer=self.user, epoch=self.epochs.present))
         self.connection.arm(StatsDue, self.room.now + self.room.policy.stats_interval)
 
     def tell_stats(self, what: StatsRead) -> None:
         """Measured."""
-        self.emit(ev.Stats(call=self._call, peer=self.user, report=what.report))
+        self.emit(ev.Stats(call=self.call, peer=self.user, report=what.report))
 
     # -- what the regions beside it use, too -------------------------------------------------------------------------
 
@@ -456,26 +301,11 @@ class Peer:
 
     # -- details -----------------------------------------------------------------------------------------------------
 
-    @property
-    def _call(self) -> CallId:
-        return self.room.head.call
-
     def _tell_directions(self, changes: Iterable[Change]) -> None:
         for kind, old, new in changes:
-            self.emit(ev.DirectionChanged(call=self._call, peer=self.user, kind=kind, old=old, new=new))
-
-    def _meet(self, what: Invite | Accept) -> None:
-        self.data, self.receipts = what.data, what.receipts
+            self.emit(ev.DirectionChanged(call=self.call, peer=self.user, kind=kind, old=old, new=new))
 
     def _expect(self, what: object) -> None:
         state = self.state
         if not self.feed(what):
             self.drop(f"{type(what).__name__} in state {state.name}")
-
-    def _use_early(self) -> None:
-        self.adopt()
-        self.epochs.start_early()
-
-    def _open(self) -> None:
-        self.epochs.prepare()
-        self.adopt()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import enum
 from uuid import NAMESPACE_OID, uuid5
 
+from qbcall.core.agreeing import ask_for_answer, give_up_early
 from qbcall.core.effects import AcceptOffer, ApplyAnswer, CreateOffer
 from qbcall.core.inputs import (
     AcceptCall,
@@ -110,12 +111,12 @@ class Preconnection:
 
     def drop(self, what: IceFailed | MediaBroke) -> None:
         """It cannot be had: the call goes on in the usual order."""
-        self.peer.give_up_early()
+        give_up_early(self.peer)
 
     def refuse(self, what: Accept) -> None:
         """It names one that is not there: the callee is to answer the invitation. Asked once; timers repeat it."""
-        self.peer.give_up_early()
-        self.peer.ask_for_answer()
+        give_up_early(self.peer)
+        ask_for_answer(self.peer)
 
     def _note(self) -> None:
         assert self._offer is not None, "it was offered"

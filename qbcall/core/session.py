@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from qbcall.core import events as ev
+from qbcall.core.agreeing import withdraw
 from qbcall.core.connection import new_peer
 from qbcall.core.effects import Drop, Effect, Emit, ReleaseCall, Transmit
 from qbcall.core.inputs import (
@@ -157,7 +158,7 @@ class Session:
         """Both users called each other: go on under the other one's call."""
         self.now = now
         (peer,) = self.peers.values()
-        peer.withdraw()
+        withdraw(peer)
         was, self.head = self.head.call, invite.head
         self.last_words = End(call=self.head.call)
         self.incoming = True
