@@ -530,6 +530,21 @@ def test_accept_may_be_asked_for_again_after_the_callee_noticed_a_loss() -> None
         assert world.sent("B", RestartAnswer) == []
 
 
+def test_accept_may_be_asked_for_again_while_the_path_is_silent() -> None:
+    world = ringing()
+    world["B"].accept()
+    world.cut("A", "B")
+    world.run(0.005)
+    lose_early(world)
+    world.swallow = lambda sender, to, signal: sender == "A"
+    world.run_until(5.5)
+    assert world.states("B") == {"A": "DISCONNECTED"}
+    world.swallow = lambda sender, to, signal: False
+    world.heal("A", "B")
+    world.run(7.0)
+    assert_up(world)
+
+
 def test_connection_that_does_not_come_up_in_time_after_all_is_given_up() -> None:
     world = lost_while_accepting(30.0)
     world.media.ready = 5.0
