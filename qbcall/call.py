@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
@@ -32,18 +31,15 @@ from qbcall.errors import (
     CallFailed,
     InvalidArgument,
     InvalidState,
-    QbcallError,
 )
-from qbcall.media.encoded import EncodedFrame, EncodedSink
 from qbcall.media.frames import Frame, Sink, check_bandwidth
 from qbcall.media.outgoing import Local
 from qbcall.outcomes import failure_of
 from qbcall.pairs import Pair, Pairs
 from qbcall.peer import Peer
+from qbcall.receiving import Receiving
 from qbcall.signaling import Signaling
 from qbcall.subscriptions import EventStream, Subscriptions
-
-log = logging.getLogger("qbcall.call")
 
 C = TypeVar("C", bound=ev.CallEvent)
 SourceSpec = str | object
@@ -107,11 +103,8 @@ class Call:
         self._pairs = Pairs(me)
         self.local: Local | None = None
         """What this side sends; None before media was opened, and after the end."""
-        self.sinks: Sequence[Sink] = ()
-        """Where received media goes."""
-        self.sink_errors: list[Exception] = []
-        """Why sinks broke; each gets nothing more from then on, and the call goes on."""
-        self._broken_sinks: list[Sink] = []
+        self.receiving = Receiving(self.peers)
+        """What takes what is received."""
         self._owner = owner
         self._last_ended: Peer | None = None
         self._streams: list[EventStream[ev.CallEvent]] = []
@@ -164,6 +157,16 @@ class Call:
         Of this user as it is counted here, of others as they say; those whose clients do not say it are missing.
         """
         return self._pairs.matrix()
+
+    @property
+    def sinks(self) -> Sequence[Sink]:
+        """Where received media goes."""
+        return self.receiving.sinks
+
+    @property
+    def sink_errors(self) -> Sequence[Exception]:
+        """Why sinks broke; each gets nothing more from then on, and the call goes on."""
+        return self.receiving.errors
 
     def stats(self) -> Mapping[User, StatsReport]:
         """Measurements of the connections, by user; rates are over the time since the last event `Stats`.
@@ -442,46 +445,6 @@ class Call:
                     peer.stats = self._owner.measure(self.id, peer.user) or peer.stats
                     self._last_ended = peer
 
-    def deliver(self, user: User, frame: Frame) -> None:
-        """Received media."""
-        incoming = self.peers[user].received(frame)
-        incoming.push(frame)
-        kind = incoming.kind
-        for sink in self.sinks:
-            if sink in self._broken_sinks or kind not in sink.kinds:
-                continue
-            try:
-                sink.write(user, frame)
-            except Exception as error:
-                self._break_sink(sink, error)
-
-    def wants(self, user: User, kind: MediaKind) -> bool:
-        """Whether anybody takes received media of this kind: a sink, or the application."""
-        return self.peers[user].wants(kind) or any(
-            kind in sink.kinds and sink not in self._broken_sinks for sink in self.sinks
-        )
-
-    def passed(self, user: User, kind: MediaKind) -> None:
-        """Media was received that nobody took."""
-        self.peers[user].passed(kind)
-
-    def _sends_all(self) -> bool:
-        return all(self._sending().stream(kind) is not None for kind in self.media.kinds)
-
-    def records(self, user: User, kind: MediaKind) -> bool:
-        """Whether a sink takes received media of this kind as it came."""
-        return any(True for _ in self._recorders(kind))
-
-    def record(self, user: User, frame: EncodedFrame) -> bool:
-        """Received media, as it came; whether a sink needs a complete picture."""
-        needed = False
-        for sink in self._recorders(frame.kind):
-            try:
-                needed |= sink.write_encoded(user, frame)
-            except Exception as error:
-                self._break_sink(sink, error)
-        return needed
-
     async def wind_up(self) -> None:
         """The call is over: finish files, let go of devices, wake whoever waits for the end."""
         await self.close_media()
@@ -491,9 +454,7 @@ class Call:
 
     async def close_media(self) -> None:
         """Let go of what `open_media` opened."""
-        for result in await asyncio.gather(*(sink.close() for sink in self.sinks), return_exceptions=True):
-            if isinstance(result, Exception):
-                self._note_sink(result)
+        await self.receiving.close()
         if self.local is not None:
             local, self.local = self.local, None
             await local.close()
@@ -512,20 +473,6 @@ class Call:
         self._owner.subscriptions.end(stream)
         if stream in self._streams:
             self._streams.remove(stream)
-
-    def _recorders(self, kind: MediaKind) -> Iterator[EncodedSink]:
-        for sink in self.sinks:
-            if isinstance(sink, EncodedSink) and kind in sink.encoded_kinds and sink not in self._broken_sinks:
-                yield sink
-
-    def _break_sink(self, sink: Sink, error: Exception) -> None:
-        self._broken_sinks.append(sink)
-        self._note_sink(error)
-
-    def _note_sink(self, error: Exception) -> None:
-        if str(error) not in map(str, self.sink_errors):  # a sink that broke may say so again when it is closed
-            log.error("%s", error, exc_info=None if isinstance(error, QbcallError) else error)
-            self.sink_errors.append(error)
 
     def _stamp(self, new: CallState, now: float) -> None:
         match new:
@@ -552,6 +499,9 @@ class Call:
         if self.local is None or self.state is CallState.CLOSED:
             raise InvalidState(f"media: not open in {self._describe()}")
         return self.local
+
+    def _sends_all(self) -> bool:
+        return all(self._sending().stream(kind) is not None for kind in self.media.kinds)
 
     def _describe(self) -> str:
         return f"{'an incoming' if self.incoming else 'an outgoing'} call that is {self.state.value}"

@@ -314,19 +314,19 @@ class Client:
             for sink in opened:
                 await sink.close()
             raise
-        call.sinks = opened
+        call.receiving.sinks = opened
         call.local = Local.of(some, settings.video_format())
         for kind in mute:
             call.local.mute(kind, True)
         self._media.provide(
             call.id,
             call.local,
-            call.deliver,
+            call.receiving.deliver,
             bandwidth=settings.bandwidth,
-            wants=call.wants,
-            passed=call.passed,
-            records=call.records,
-            record=call.record,
+            wants=call.receiving.wants,
+            passed=call.receiving.passed,
+            records=call.receiving.records,
+            record=call.receiving.record,
         )
 
     async def replace_source(self, call: Call, source: SourceSpec) -> None:

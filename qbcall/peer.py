@@ -28,7 +28,7 @@ class Peer:
     info: Info = field(default_factory=dict)
     """What the user said last, with an accept, reject or hang-up."""
     accepted_at: float | None = None
-    """When offer and answer were exchanged, seconds on the event loop's clock."""
+    """When offer and answer were first exchanged, seconds on the event loop's clock."""
     connected_at: float | None = None
     """When media was first connected, seconds on the event loop's clock."""
     closed_at: float | None = None
@@ -109,7 +109,7 @@ class Peer:
         self.state = event.new
         self.detail = event.detail or self.detail
         match event:
-            case ev.PeerConnecting():
+            case ev.PeerConnecting() if self.accepted_at is None:
                 self.accepted_at = now
             case ev.PeerConnected() if self.connected_at is None:
                 self.connected_at = now

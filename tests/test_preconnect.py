@@ -12,7 +12,7 @@ from aiortc.rtp import is_rtcp
 
 from qbcall import Call, Client, IncomingCall, MemoryHub, PeerConnected
 from qbcall.adapters.rtc_path import Path
-from qbcall.core.inputs import Input
+from qbcall.core.inputs import IceFailed, Input
 from qbcall.core.model import MediaKind, User
 from qbcall.core.preconnection import Progress
 from qbcall.core.signals import Accept, EarlyOffer, Signal
@@ -102,9 +102,9 @@ def test_trusted_caller_is_connected_while_it_rings_and_nothing_is_sent_before_t
             assert driver is not None
             (session,) = driver.engine.sessions.values()
             (peer,) = session.peers.values()
-            assert peer.early is not None
-            first = peer.early.heard_at
-            await news.until(lambda peer=peer, first=first: peer.early.heard_at > first)  # type: ignore[misc]
+            assert peer.epochs.early is not None
+            first = peer.epochs.early.heard_at
+            await news.until(lambda peer=peer, first=first: peer.epochs.early.heard_at > first)  # type: ignore[misc]
         assert news.sent == 0
         connected = asyncio.ensure_future(ann.wait_for(PeerConnected, timeout=PATIENCE))
         await ringing.accept()
@@ -208,3 +208,40 @@ def test_callee_who_sends_less_accepts_in_the_usual_order(monkeypatch: pytest.Mo
     run(scenario)
     assert accepts
     assert not any(accept.early for accept in accepts)
+
+
+def test_accept_over_an_early_connection_that_just_failed_leads_to_another_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The callee was connected already, and is again; its times are those of the first accept."""
+    clients: list[Client] = []
+    early: list[bool] = []
+
+    def break_before_the_accept(sender: User, to: User, signal: Signal) -> int:
+        if isinstance(signal, Accept) and to == clients[0].user:
+            if signal.early:
+                driver = clients[0]._driver
+                assert driver is not None
+                peer = driver.engine.sessions[signal.call].peers[sender]
+                assert peer.epochs.fresh is not None
+                driver.post(IceFailed(call=signal.call, peer=sender, epoch=peer.epochs.fresh))
+            early.append(bool(signal.early))
+        return 1
+
+    async def scenario(stack: AsyncExitStack, _: MemoryHub) -> None:
+        hub, news = MemoryHub(break_before_the_accept), News(monkeypatch)
+        ann, bob = await client(stack, hub, ANN), await client(stack, hub, BOB, **TRUSTING)
+        clients.append(ann)
+        call, (ringing,) = await rung(stack, ann, bob)
+        await news.until(lambda: progress(ann, BOB) is progress(bob, ANN) is Progress.UP)
+        await ringing.accept()
+        await call.connected(PATIENCE)
+        peer = ringing.peer("ann@example.org")
+        await picture(call.peer("bob@example.org").video, lambda frame: True)
+        await picture(peer.video, lambda frame: True)
+        assert peer.accepted_at is not None
+        assert peer.connected_at is not None
+        assert peer.accepted_at <= peer.connected_at
+
+    run(scenario)
+    assert early == [True, False]

@@ -8,8 +8,9 @@ import time
 from qbcall.cli import frame
 from qbcall.cli.exit_codes import ExitCode
 from qbcall.cli.frame import Setting
-from qbcall.cli.lines import DeviceLine, stamp
+from qbcall.cli.line import stamp
 from qbcall.cli.options import Common, with_common
+from qbcall.cli.program_lines import DeviceLine
 
 
 @with_common

@@ -11,8 +11,9 @@ import typer
 from qbcall.cli import frame
 from qbcall.cli.exit_codes import ExitCode
 from qbcall.cli.frame import Setting
-from qbcall.cli.lines import DevServerLine, stamp
+from qbcall.cli.line import stamp
 from qbcall.cli.options import Common, with_common
+from qbcall.cli.program_lines import DevServerLine
 
 NAMES = ("alice", "bob", "carol", "dave")
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from qbcall.cli import frame
 from qbcall.cli.exit_codes import ExitCode, code_of_error
 from qbcall.cli.frame import Setting
-from qbcall.cli.lines import DoctorCheckLine, DoctorSummaryLine, stamp
+from qbcall.cli.line import stamp
 from qbcall.cli.options import Common, with_common
 from qbcall.cli.output import Output
+from qbcall.cli.program_lines import DoctorCheckLine, DoctorSummaryLine
 from qbcall.doctor.results import Result, Status
 from qbcall.errors import MediaError
 

@@ -83,7 +83,7 @@ class Outcome(enum.Enum):
     DECLINED = "declined"
     """This side rejected it."""
     MEDIA_FAILED = "media-failed"
-    """Accepted, but media was never connected."""
+    """Accepted, but media was not connected, at last."""
     LOST = "lost"
     """Connected, then lost."""
     SECURITY = "security"
@@ -101,6 +101,7 @@ OUTCOMES: dict[tuple[EndReason, bool], Outcome] = {
     (EndReason.MISSED, False): Outcome.MISSED,
     (EndReason.ELSEWHERE, False): Outcome.MISSED,
     (EndReason.MEDIA_FAILED, False): Outcome.MEDIA_FAILED,
+    (EndReason.MEDIA_FAILED, True): Outcome.MEDIA_FAILED,
     (EndReason.DISCONNECT_TIMEOUT, False): Outcome.LOST,
     (EndReason.DISCONNECT_TIMEOUT, True): Outcome.LOST,
     (EndReason.SECURITY, False): Outcome.SECURITY,

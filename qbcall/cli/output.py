@@ -17,7 +17,8 @@ from rich.markup import escape
 
 import qbcall
 from qbcall.cli.exit_codes import ExitCode
-from qbcall.cli.lines import ExitLine, HelloLine, Line, stamp
+from qbcall.cli.line import Line, stamp
+from qbcall.cli.program_lines import ExitLine, HelloLine
 
 NOTHING = logging.CRITICAL + 1
 """Above every level."""

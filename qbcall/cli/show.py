@@ -12,8 +12,9 @@ from pydantic import JsonValue, TypeAdapter
 from qbcall.cli import frame
 from qbcall.cli.exit_codes import ExitCode
 from qbcall.cli.frame import Setting
-from qbcall.cli.lines import ConfigLine, stamp
+from qbcall.cli.line import stamp
 from qbcall.cli.options import Common, with_common
+from qbcall.cli.program_lines import ConfigLine
 from qbcall.config import Config
 from qbcall.config_layers import leaves
 

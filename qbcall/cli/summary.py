@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue, TypeAdapter
 
+from qbcall.cli.call_lines import CallEndedLine, PeerSummary
 from qbcall.cli.exit_codes import Outcome, outcome_of
-from qbcall.cli.lines import CallEndedLine, PeerSummary, stamp
+from qbcall.cli.line import stamp
 from qbcall.core.model import MediaKind, StreamStats
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qbcall.core import agreeing, ending
 from qbcall.core.inputs import (
     AcceptCall,
     AnswerDue,
@@ -82,13 +83,13 @@ def answers(peer: Peer, what: Accept) -> bool:
 
 def names_early(peer: Peer, what: Accept) -> bool:
     """It names the early connection to the device that it comes from."""
-    early = peer.early
+    early = peer.epochs.early
     return early is not None and what.early == early.id and peer.speaker == early.device
 
 
 def has_early(peer: Peer, what: AcceptCall) -> bool:
     """There is an early connection to the device that invites, for all that is sent."""
-    early = peer.early
+    early = peer.epochs.early
     lately = early is not None and early.device == peer.device and peer.room.now - early.heard_at <= STALE
     return lately and what.sends_all
 
@@ -96,6 +97,11 @@ def has_early(peer: Peer, what: AcceptCall) -> bool:
 def answered(peer: Peer, what: object) -> bool:
     """This side accepted the user's offer."""
     return peer.answered
+
+
+def early_refused(peer: Peer, what: Invite) -> bool:
+    """The caller, or who has its keys, has given up the early connection that this side accepted over."""
+    return peer.relies_on_early and not what.early and peer.knows(what.offer)
 
 
 def path_broken(peer: Peer, what: object) -> bool:
@@ -149,41 +155,42 @@ ENDED = (P.NO_ANSWER, P.REJECTED, P.HANG_UP, P.DISCONNECT_TIMEOUT)
 
 CONNECTION = table(
     "CONNECTION",
-    on(P.NEW, StartCall, P.PENDING, Peer.offer),
+    on(P.NEW, StartCall, P.PENDING, agreeing.offer),
     on(P.NEW, Ring, P.PENDING),
-    on(P.NEW, Invite, P.PENDING, Peer.keep_offer),
-    on(P.PENDING, RestartOffer, P.CONNECTING, Peer.answer_restart, when=rejoined),
-    on(P.PENDING, RestartOffer, stay, Peer.keep_restart, when=rejoins),
-    on(SETTING_UP, RestartOffer, stay, Peer.answer_restart, when=rejoins_there),
-    on(P.PENDING, AcceptCall, P.CONNECTING, Peer.accept_early, when=has_early),
-    on(P.PENDING, AcceptCall, P.CONNECTING, Peer.answer, when=has_offer),
-    on(P.PENDING, AcceptCall, stay, Peer.offer, when=leads),
-    on(P.PENDING, AcceptCall, stay, Peer.wait),
-    on(P.PENDING, OfferReady, stay, Peer.dial),
-    on(P.PENDING, DialDue, stay, Peer.redial),
-    on(P.PENDING, Merge, P.CONNECTING, Peer.yield_to),
+    on(P.NEW, Invite, P.PENDING, agreeing.keep_offer),
+    on(P.PENDING, RestartOffer, P.CONNECTING, agreeing.answer_restart, when=rejoined),
+    on(P.PENDING, RestartOffer, stay, agreeing.keep_restart, when=rejoins),
+    on(SETTING_UP, RestartOffer, stay, agreeing.answer_restart, when=rejoins_there),
+    on(P.PENDING, AcceptCall, P.CONNECTING, agreeing.accept_early, when=has_early),
+    on(P.PENDING, AcceptCall, P.CONNECTING, agreeing.answer, when=has_offer),
+    on(P.PENDING, AcceptCall, stay, agreeing.offer, when=leads),
+    on(P.PENDING, AcceptCall, stay, agreeing.wait),
+    on(P.PENDING, OfferReady, stay, agreeing.dial),
+    on(P.PENDING, DialDue, stay, agreeing.redial),
+    on(P.PENDING, Merge, P.CONNECTING, agreeing.yield_to),
     on(P.PENDING, Invite, stay, when=dialled),
-    on(P.PENDING, Invite, P.CONNECTING, Peer.answer_at_once, when=joined),
-    on(P.PENDING, Invite, stay, Peer.keep_offer),
-    on(P.PENDING, Accept, P.CONNECTING, Peer.accepted, when=answers),
-    on(P.PENDING, Accept, P.CONNECTING, Peer.accepted_early, when=names_early),
-    on(P.PENDING, AnswerDue, P.NO_ANSWER, Peer.not_answered),
+    on(P.PENDING, Invite, P.CONNECTING, agreeing.answer_at_once, when=joined),
+    on(P.PENDING, Invite, stay, agreeing.keep_offer),
+    on(P.PENDING, Accept, P.CONNECTING, agreeing.accepted, when=answers),
+    on(P.PENDING, Accept, P.CONNECTING, agreeing.accepted_early, when=names_early),
+    on(P.PENDING, AnswerDue, P.NO_ANSWER, ending.not_answered),
     on(P.PENDING, Candidates, stay, Peer.keep_candidates),
-    on((P.PENDING, *SETTING_UP), MediaBroke, P.FAILED, Peer.fail),
-    on(SETTING_UP, AnswerReady, stay, Peer.send_accept),
+    on((P.PENDING, *SETTING_UP), MediaBroke, P.FAILED, ending.fail),
+    on(SETTING_UP, AnswerReady, stay, agreeing.send_accept),
     on((P.PENDING, *SETTING_UP), CandidatesFound, stay, Peer.find_candidates),
     on(SETTING_UP, CandidatesDue, stay, Peer.candidates_due),
     on(P.CONNECTING, IceChecking, P.CHECKING),
     on(SETTING_UP, IceConnected, P.CONNECTED),
-    on(SETTING_UP, IceFailed, stay, Peer.await_end),
-    on(SETTING_UP, ConnectDue, P.FAILED, Peer.fail),
-    on(UP, Invite, stay, Peer.send_accept_again, when=answered),
+    on(SETTING_UP, IceFailed, stay, ending.await_end),
+    on(SETTING_UP, ConnectDue, P.FAILED, ending.fail),
+    on(UP, Invite, P.CONNECTING, agreeing.answer_instead, when=early_refused),
+    on(UP, Invite, stay, agreeing.send_accept_again, when=answered),
     on(UP, Candidates, stay, Peer.add_candidates, when=takes_part),
     on(ESTABLISHED, RemoteTrack, stay, Peer.add_track),
     on(P.CONNECTED, MediaFlowing, stay, Peer.heard),
     on(P.CONNECTED, MediaCounted, stay, Peer.count),
-    on(P.CONNECTED, IceFailed, stay, Peer.note_broken_path),
-    on(P.CONNECTED, StallDue, P.HANG_UP, Peer.believe_end, when=in_doubt),
+    on(P.CONNECTED, IceFailed, stay, ending.note_broken_path),
+    on(P.CONNECTED, StallDue, P.HANG_UP, ending.believe_end, when=in_doubt),
     on(P.CONNECTED, StallDue, P.FAILED, when=path_broken),
     on(P.CONNECTED, StallDue, stay, Peer.listen_again, when=overslept),
     on(P.CONNECTED, StallDue, P.DISCONNECTED),
@@ -193,18 +200,18 @@ CONNECTION = table(
     on(P.DISCONNECTED, IceFailed, P.FAILED),
     on(P.CONNECTED, Restored, stay, Peer.heard),
     on((P.DISCONNECTED, P.FAILED), Restored, P.CONNECTED),
-    on((P.DISCONNECTED, P.FAILED), GaveUp, P.DISCONNECT_TIMEOUT, Peer.say_goodbye),
-    on(ESTABLISHED, Distrust, P.FAILED, Peer.distrust),
+    on((*SETTING_UP, P.DISCONNECTED, P.FAILED), GaveUp, P.DISCONNECT_TIMEOUT, ending.say_goodbye),
+    on(ESTABLISHED, Distrust, P.FAILED, ending.distrust),
     on(LIVE, Update, stay, Peer.hear_update),
     on(UP, SendUpdate, stay, Peer.send_update),
-    on(LIVE, Decline, P.REJECTED, Peer.rejected, when=takes_part),
-    on((*SETTING_UP, P.CONNECTED), End, P.HANG_UP, Peer.hung_up, when=takes_part),
-    on(P.CONNECTED, End, stay, Peer.doubt_end),
-    on((P.PENDING, P.DISCONNECTED, P.FAILED), End, P.HANG_UP, Peer.hung_up),
-    on(P.NEW, HangUp, P.CLOSED, Peer.forget),
-    on(LIVE, HangUp, P.CLOSED, Peer.leave),
-    on(P.PENDING, RejectCall, P.CLOSED, Peer.decline),
-    on(P.PENDING, Abandon, P.CLOSED, Peer.miss),
+    on(LIVE, Decline, P.REJECTED, ending.rejected, when=takes_part),
+    on((*SETTING_UP, P.CONNECTED), End, P.HANG_UP, ending.hung_up, when=takes_part),
+    on(P.CONNECTED, End, stay, ending.doubt_end),
+    on((P.PENDING, P.DISCONNECTED, P.FAILED), End, P.HANG_UP, ending.hung_up),
+    on(P.NEW, HangUp, P.CLOSED, ending.forget),
+    on(LIVE, HangUp, P.CLOSED, ending.leave),
+    on(P.PENDING, RejectCall, P.CLOSED, ending.decline),
+    on(P.PENDING, Abandon, P.CLOSED, ending.miss),
     on(ENDED, Settle, P.CLOSED),
     on(P.FAILED, Settle, P.CLOSED, when=media_failed),
     ignored(UP, Accept, because="a repetition, or another device of the user; the first one takes part"),

@@ -1,8 +1,9 @@
 """One other user of a call: what is known of them, and what is done.
 
 Two regions hear the same inputs: `connection.py` has the rules of QuickBlox's peer connection state,
-`reconnection.py` watches over a connection that was up. A peer that is over hears nothing any more: that gate is in
-`Peer.feed`.
+`reconnection.py` watches over a connection that was up. How both sides agree on one is in `agreeing.py`, how it
+ends in `ending.py`. The peer connections are in `epochs.py`. A peer that is over hears nothing any more: that gate
+is in `Peer.feed`.
 """
 
 from __future__ import annotations
@@ -12,38 +13,20 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from qbcall.core import events as ev
-from qbcall.core.effects import (
-    AcceptOffer,
-    AddCandidates,
-    ApplyAnswer,
-    CloseMedia,
-    CreateOffer,
-    Drop,
-    Emit,
-    ReadStats,
-    StartMedia,
-)
+from qbcall.core.effects import Drop, Emit, ReadStats
+from qbcall.core.epochs import Epochs
 from qbcall.core.health import Change, Directions
 from qbcall.core.inputs import (
-    AcceptCall,
     AnswerDue,
-    AnswerReady,
     CandidatesDue,
     CandidatesFound,
     ConnectDue,
-    DialDue,
-    HangUp,
-    IceFailed,
-    MediaBroke,
     MediaCounted,
     MediaFact,
     MediaFlowing,
-    OfferReady,
-    RejectCall,
     RemoteTrack,
     SendUpdate,
     StallDue,
-    StartCall,
     StatsDue,
     StatsRead,
     Timer,
@@ -51,40 +34,24 @@ from qbcall.core.inputs import (
 from qbcall.core.machine import Region, Table
 from qbcall.core.model import (
     CallId,
-    Candidate,
-    DeclineReason,
     Description,
     Device,
     EndReason,
-    Epoch,
     MediaKind,
     PeerState,
     User,
 )
 from qbcall.core.pinning import fingerprints
-from qbcall.core.room import Abandon, Distrust, Early, GaveUp, Merge, Restored, Room
+from qbcall.core.room import Restored, Room
 from qbcall.core.signals import (
     Accept,
     Candidates,
-    Decline,
     End,
     Invite,
     RestartAnswer,
-    RestartOffer,
     Signal,
     Update,
 )
-from qbcall.core.trickle import SETTLE_TIME, Trickle
-
-MAX_CANDIDATES = 50
-"""Candidates of one peer that are used; a client has rarely more than 10."""
-FAILURES = {
-    True: "no network path to the peer was found",
-    False: "no network path to the peer was found in time",
-}
-"""Whether the search for one is over."""
-END_TIME = 1.0
-"""Seconds that a hang-up may take after the transport that it closed."""
 
 
 class Peer:
@@ -103,14 +70,14 @@ class Peer:
         self.connection = Region(rules, self, PeerState.NEW)
         self.reconnection = watch(self)
         self.preconnection = preconnect(self)
+        self.epochs = Epochs(room, user)
+        """The peer connections to the user."""
         self.data = ""
         """What the user says about itself."""
         self.receipts = False
         """The user's client acknowledges messages."""
         self.directions = Directions()
         """What comes from the user."""
-        self.epoch = Epoch(0)
-        """Of the newest peer connection."""
         self.device: Device | None = None
         """The one device that takes part for this user, once it is known."""
         self.end_reason: EndReason | None = None
@@ -120,25 +87,28 @@ class Peer:
         """Device that sent the present signal."""
         self.doubt: End | None = None
         """A hang-up that came from another device than the one that takes part."""
-        self._doubted_at = 0.0
-        self.fresh: Epoch | None = None
-        """The peer connection that is to take the place of the present one."""
-        self.early: Early | None = None
-        """What is known of `fresh` while the call rings, once an accept may name it."""
-        self._present: Epoch | None = None
-        self._offer: Description | None = None
-        self._invite: Invite | None = None
-        self._restart_id = ""
-        """Of the offer, if the user takes us back into the call with it."""
-        self._accept: Accept | RestartAnswer | None = None
-        self._agreed = False
-        self._candidates: list[Candidate] = []
-        self._ours = Trickle()
-        self._heard_candidates = 0
+        self.doubted_at = 0.0
+        """Seconds; when it came."""
+        self.their_offer: Description | None = None
+        self.restart_id = ""
+        """Of their offer, if the user takes us back into the call with it."""
+        self.invite: Invite | None = None
+        """What this side says to the user until they answer."""
+        self.acceptance: Accept | RestartAnswer | None = None
+        """What this side answers to the user, for it may get lost."""
+        self.agreed = False
+        """Offer and answer were exchanged."""
         self._tracks: set[MediaKind] = set()
-        self._path_broken = False
-        self._detail = ""
+        self.path_broken = False
+        """The transport ended."""
+        self.detail = ""
+        """What is known of a failure, for people; told with the next state."""
         self._internal: deque[object] = deque()
+
+    @property
+    def call(self) -> CallId:
+        """The call it belongs to."""
+        return self.room.head.call
 
     @property
     def state(self) -> PeerState:
@@ -151,44 +121,40 @@ class Peer:
         return self.state is PeerState.CLOSED
 
     @property
-    def agreed(self) -> bool:
-        """Whether offer and answer were exchanged."""
-        return self._agreed
-
-    @property
     def farewell(self) -> Signal:
         """What is said to a user who did not notice that this is over."""
-        return End(call=self.room.head.call)
+        return End(call=self.call)
 
     @property
     def dialled(self) -> bool:
         """Whether this side invited the user."""
-        return self._invite is not None
+        return self.invite is not None
+
+    @property
+    def takes_early(self) -> bool:
+        """Whether this side invited the user, and said that it answers early offers."""
+        return self.invite is not None and self.invite.early
 
     @property
     def has_offer(self) -> bool:
         """Whether the user's offer is here."""
-        return self._offer is not None
+        return self.their_offer is not None
 
     @property
     def answered(self) -> bool:
         """Whether this side accepted the user's offer."""
-        return self._accept is not None
+        return self.acceptance is not None
 
     @property
-    def path_broken(self) -> bool:
-        """Whether the transport ended while it was connected."""
-        return self._path_broken
-
-    def concerns(self, epoch: Epoch) -> bool:
-        """Whether a fact is about the present peer connection, or the one that is to take its place."""
-        return epoch in (self._present, self.fresh)
+    def relies_on_early(self) -> bool:
+        """Whether this side accepted over an early connection."""
+        return isinstance(self.acceptance, Accept) and bool(self.acceptance.early)
 
     def feed(self, what: object) -> bool:
         """Apply the rules for this input; False if there is none."""
         if self.over:
             return False
-        fresh = isinstance(what, MediaFact) and what.epoch == self.fresh
+        fresh = isinstance(what, MediaFact) and what.epoch == self.epochs.fresh
         handled = not fresh and self.connection.feed(what)
         handled |= self.reconnection.feed(what)
         handled |= self.preconnection.feed(what)
@@ -231,10 +197,10 @@ class Peer:
     def changed(self, old: PeerState, new: PeerState) -> None:
         """See `Owner`."""
         if new is PeerState.CLOSED:
-            self._close_all()
+            self.epochs.close()
         event = ev.STATE_EVENTS.get(new, ev.PeerStateChanged)
-        detail, self._detail = self._detail, ""
-        fields = {"call": self.room.head.call, "peer": self.user, "old": old, "new": new, "detail": detail}
+        detail, self.detail = self.detail, ""
+        fields = {"call": self.call, "peer": self.user, "old": old, "new": new, "detail": detail}
         if new is PeerState.CLOSED:
             reason = self.end_reason or EndReason.HUNG_UP
             self.emit(ev.PeerClosed(**fields, reason=reason))  # type: ignore[arg-type]  # one table of fields
@@ -249,176 +215,40 @@ class Peer:
 
     # -- actions -----------------------------------------------------------------------------------------------------
 
-    def offer(self, what: StartCall | AcceptCall) -> None:
-        """This side offers."""
-        self._open()
-        self.room.out(CreateOffer(call=self._call, peer=self.user, epoch=self.epoch, media=self.room.head.media))
-        self.connection.arm(AnswerDue, self.room.answer_deadline)
-
-    def wait(self, what: AcceptCall) -> None:
-        """The other side offers; whoever accepts in the last moment has still to make and repeat that offer."""
-        self.connection.arm(AnswerDue, self.room.answer_deadline + self.room.policy.dialing_interval)
-
-    def keep_offer(self, what: Invite) -> None:
-        """The newest offer counts; it is answered when this user accepts."""
-        self._offer = what.offer
-        self.pin(what.offer)
-        self._meet(what)
-
-    def keep_restart(self, what: RestartOffer) -> None:
-        """The newest offer counts; who sends it knows this side as one that acknowledges."""
-        self._offer, self._restart_id = what.offer, what.offer_id
-        self.receipts = True
-        self.pin(what.offer)
-
-    def answer_restart(self, what: RestartOffer) -> None:
-        """This user is back in the call already, or its answer to an older offer came to nothing."""
-        self.keep_restart(what)
-        self._accept = None
-        self.answer(AcceptCall(call=what.call))
-
-    def answer(self, what: AcceptCall) -> None:
-        """Answer the offer that is here."""
-        assert self._offer is not None, "guarded by has_offer"
-        self._open()
-        self.room.out(
-            AcceptOffer(
-                call=self._call,
-                peer=self.user,
-                epoch=self.epoch,
-                media=self.room.head.media,
-                offer=self._offer,
-            )
-        )
-        self._use_candidates()
-
-    def answer_at_once(self, what: Invite) -> None:
-        """Another callee offers, and this user is in the call already: no second question."""
-        self.keep_offer(what)
-        self.answer(AcceptCall(call=what.call))
-
-    def withdraw(self) -> None:
-        """Take the own invitation back, under the id it was made with."""
-        self._close_all()
-        if self.dialled:
-            self.room.transmit(self.user, self.farewell)
-        self._invite = None
-
-    def yield_to(self, what: Merge) -> None:
-        """Both called, and the other one's call goes on: that is their yes, and this side answers at once."""
-        self.emit(ev.PeerAccepted(call=self._call, peer=self.user, info=what.invite.info))
-        self.answer_at_once(what.invite)
-
-    def dial(self, what: OfferReady) -> None:
-        """The offer is ready: invite, and repeat it. Only the caller's invitation carries words to the callee."""
-        info = {} if self.room.incoming else self.room.info
-        self._invite = Invite(
-            head=self.room.head, offer=what.offer, info=info, data=self.room.data, receipts=True, early=True
-        )
-        self.redial(DialDue())
-
-    def redial(self, what: DialDue) -> None:
-        """Invite again: whoever was not online yet rings now."""
-        assert self._invite is not None, "only dial() arms the timer"
-        self.room.transmit(self.user, self._invite)
-        self.connection.arm(DialDue, self.room.now + self.room.policy.dialing_interval)
-
-    def accepted(self, what: Accept) -> None:
-        """The user accepted; the first device that does is the one."""
-        self._agreed = True
-        self.discard()
-        self.pin(what.answer)
-        self._meet(what)
-        self.emit(ev.PeerAccepted(call=self._call, peer=self.user, info=what.info))
-        assert self._present is not None, "this side offered"
-        self.room.out(ApplyAnswer(call=self._call, peer=self.user, epoch=self._present, answer=what.answer))
-        self._use_candidates()
-        self.trickle()
-
-    def accepted_early(self, what: Accept) -> None:
-        """The user accepted, over the connection that was made while the call rang there."""
-        self._agreed = True
-        self.pin(what.answer)
-        self._meet(what)
-        self.emit(ev.PeerAccepted(call=self._call, peer=self.user, info=what.info))
-        self._use_early()
-
-    def accept_early(self, what: AcceptCall) -> None:
-        """Accept over the connection that was made while the call rang."""
-        assert self.early is not None, "guarded by has_early"
-        self._agreed = True
-        self._accept = Accept(
-            call=self._call,
-            answer=self.early.offer,
-            info=self.room.info,
-            data=self.room.data,
-            receipts=True,
-            early=self.early.id,
-        )
-        self.room.transmit(self.user, self._accept)
-        self._use_early()
-
-    def send_accept(self, what: AnswerReady) -> None:
-        """The answer is ready; it is kept, for it may get lost."""
-        self._agreed = True
-        self._accept = (
-            RestartAnswer(call=self._call, offer_id=self._restart_id, answer=what.answer)
-            if self._restart_id
-            else Accept(call=self._call, answer=what.answer, info=self.room.info, data=self.room.data, receipts=True)
-        )
-        self.room.transmit(self.user, self._accept)
-        self.trickle_later(self.connection)
-
-    def send_accept_again(self, what: Invite) -> None:
-        """The user still invites: the accept was lost."""
-        assert self._accept is not None, "guarded by answered"
-        self.room.transmit(self.user, self._accept)
-        self.trickle_later(self.connection)
-
     def keep_candidates(self, what: Candidates) -> None:
         """Too early to use them."""
-        room = MAX_CANDIDATES - self._heard_candidates
-        if len(what.candidates) > room:
-            self.drop(f"more than {MAX_CANDIDATES} candidates")
-        some = what.candidates[:room]
-        self._heard_candidates += len(some)
-        self._candidates.extend(some)
+        self.epochs.keep(what.candidates)
 
     def add_candidates(self, what: Candidates) -> None:
         """More paths to try."""
         self.keep_candidates(what)
-        self._use_candidates()
+        self.epochs.use()
 
     def find_candidates(self, what: CandidatesFound) -> None:
         """More paths for the peer to try, once it can."""
-        self._ours.keep(what.candidates)
-        self.send_candidates()
+        self.epochs.find(what.candidates)
 
     def candidates_due(self, what: CandidatesDue) -> None:
         """The peer took our answer."""
-        self.send_candidates()
+        self.epochs.send()
 
     def hear_update(self, what: Update) -> None:
         """Application data."""
-        self.emit(ev.PeerUpdated(call=self._call, peer=self.user, info=what.info))
+        self.emit(ev.PeerUpdated(call=self.call, peer=self.user, info=what.info))
 
     def send_update(self, what: SendUpdate) -> None:
         """Application data."""
-        self.room.transmit(self.user, Update(call=self._call, info=what.info))
+        self.room.transmit(self.user, Update(call=self.call, info=what.info))
 
     def heard(self, what: MediaFlowing | Restored) -> None:
         """Packets come in. When they still do after a hang-up, it was not of the device that takes part."""
-        if self.room.now >= self._doubted_at + self.room.policy.stall_timeout:
+        if self.room.now >= self.doubted_at + self.room.policy.stall_timeout:
             self.doubt = None
         self.connection.arm(StallDue, self.room.now + self.room.policy.stall_timeout)
 
     def listen_again(self, what: StallDue) -> None:
         """The silence may be this side's own: what came in meanwhile is told after the timer."""
         self.connection.arm(StallDue, self.room.now + self.room.policy.stall_timeout)
-
-    def note_broken_path(self, what: IceFailed) -> None:
-        """The transport ended. A hang-up may be on its way, so this is no loss before the stall timeout."""
-        self._path_broken = True
 
     def count(self, what: MediaCounted) -> None:
         """See what comes. Clients that acknowledge are qbcalls, which send whatever happens."""
@@ -431,113 +261,25 @@ class Peer:
         if what.kind not in self._tracks:
             self._tracks.add(what.kind)
             kinds = {MediaKind.AUDIO: ev.AudioTrackAdded, MediaKind.VIDEO: ev.VideoTrackAdded}
-            self.emit(kinds[what.kind](call=self._call, peer=self.user))
+            self.emit(kinds[what.kind](call=self.call, peer=self.user))
 
     def read_stats(self, what: StatsDue) -> None:
         """Measure again."""
-        assert self._present is not None, "only a connected peer has the timer"
-        self.room.out(ReadStats(call=self._call, peer=self.user, epoch=self._present))
+        assert self.epochs.present is not None, "only a connected peer has the timer"
+        self.room.out(ReadStats(call=self.call, peer=self.user, epoch=self.epochs.present))
         self.connection.arm(StatsDue, self.room.now + self.room.policy.stats_interval)
 
     def tell_stats(self, what: StatsRead) -> None:
         """Measured."""
-        self.emit(ev.Stats(call=self._call, peer=self.user, report=what.report))
+        self.emit(ev.Stats(call=self.call, peer=self.user, report=what.report))
 
-    # -- actions that end it -----------------------------------------------------------------------------------------
-
-    def not_answered(self, what: AnswerDue) -> None:
-        """The answer interval is over; a callee that still rings is told to stop (ours, compatible)."""
-        self.end_reason = EndReason.NO_ANSWER
-        self.emit(ev.PeerNoAnswer(call=self._call, peer=self.user))
-        if self.dialled:
-            self.room.transmit(self.user, self.farewell)
-
-    def rejected(self, what: Decline) -> None:
-        """The user rejected the call."""
-        busy = what.reason is DeclineReason.BUSY
-        self.end_reason = EndReason.BUSY if busy else EndReason.REJECTED
-        self.emit(ev.PeerRejected(call=self._call, peer=self.user, info=what.info, reason=what.reason))
-
-    def hung_up(self, what: End) -> None:
-        """The user left."""
-        self.end_reason = EndReason.REMOTE_HUNG_UP
-        self.emit(ev.PeerHungUp(call=self._call, peer=self.user, info=what.info))
-
-    def doubt_end(self, what: End) -> None:
-        """Another device of the user hung up: one that accepted too late, or the same one under a new name."""
-        self.doubt = what
-        self._doubted_at = self.room.now
-
-    def believe_end(self, what: StallDue) -> None:
-        """After the hang-up of another device no packet came any more: it was the one that took part."""
-        assert self.doubt is not None, "guarded by in_doubt"
-        self.hung_up(self.doubt)
-
-    def leave(self, what: HangUp) -> None:
-        """This user left."""
-        self.end_reason = EndReason.HUNG_UP
-        self.room.transmit(self.user, End(call=self._call, info=what.info))
-
-    def decline(self, what: RejectCall) -> None:
-        """This user rejected the call."""
-        self.end_reason = EndReason.DECLINED
-        self.room.transmit(self.user, Decline(call=self._call, reason=what.reason, info=what.info))
-
-    def forget(self, what: HangUp) -> None:
-        """Nothing was sent yet: nothing has to be taken back."""
-        self.end_reason = EndReason.HUNG_UP
-
-    def miss(self, what: Abandon) -> None:
-        """Nobody answered on this device; the caller has a timer of their own."""
-        self.end_reason = what.reason
-
-    def await_end(self, what: IceFailed) -> None:
-        """The transport ended. Who hangs up now closes it, too, and their word for it may come a little later."""
-        if not self._path_broken:
-            self._path_broken = True
-            self.connection.arm(ConnectDue, self.room.now + END_TIME)
-
-    def fail(self, what: MediaBroke | ConnectDue) -> None:
-        """Media cannot be established."""
-        self.end_reason = EndReason.MEDIA_FAILED
-        self._detail = what.error if isinstance(what, MediaBroke) else FAILURES[self._path_broken]
-        if self.has_offer and not self.answered:
-            info = {"reason": self._detail} if isinstance(what, MediaBroke) and what.theirs else {}
-            self.room.transmit(self.user, Decline(call=self._call, reason=DeclineReason.UNSUPPORTED, info=info))
-        elif self.dialled or self.answered:
-            self.room.transmit(self.user, self.farewell)
-
-    def distrust(self, what: Distrust) -> None:
-        """Another device wanted to go on in the place of the one that took part."""
-        self.end_reason = EndReason.SECURITY
-        self._detail = "another device, with other keys, wanted to go on"
-        self.room.transmit(self.user, self.farewell)
-
-    def say_goodbye(self, what: GaveUp) -> None:
-        """The connection did not come back."""
-        self.end_reason = EndReason.DISCONNECT_TIMEOUT
-        self.room.transmit(self.user, self.farewell)
-
-    def prepare(self, *, trickle: bool = True) -> None:
-        """One more peer connection, beside the present one; `trickle`: candidates are about it from now on."""
-        self.discard()
-        self.epoch = self.fresh = Epoch(self.epoch + 1)
-        if trickle:
-            self._heard_candidates = 0
-            self._ours = Trickle()
+    # -- what the regions beside it use, too -------------------------------------------------------------------------
 
     def adopt(self) -> None:
         """The fresh peer connection takes the place of the present one."""
-        self._close(self._present)
-        self._present, self.fresh = self.fresh, None
-        self.early = None
-        self._path_broken = False
+        self.epochs.adopt()
+        self.path_broken = False
         self.doubt = None
-
-    def discard(self) -> None:
-        """The fresh peer connection is not wanted any more."""
-        self._close(self.fresh)
-        self.fresh = self.early = None
 
     def pin(self, described: Description) -> None:
         """The device that sent the present signal is the one that takes part, with these keys."""
@@ -553,66 +295,17 @@ class Peer:
         """Send a signal to this user."""
         self.room.transmit(self.user, signal)
 
-    def trickle(self) -> None:
-        """The user's answer is here: its client can use our candidates."""
-        self._ours.open(self.room.now)
-        self.send_candidates()
-
-    def trickle_later(self, region: Region[Any, Any]) -> None:
-        """Our answer is on its way: the user's client can use our candidates soon."""
-        at = self.room.now + SETTLE_TIME
-        self._ours.open(at)
-        region.arm(CandidatesDue, at)
-
-    def send_candidates(self) -> None:
-        """Send those that the user's client can use now."""
-        some = self._ours.take(self.room.now)
-        if some:
-            self.room.transmit(self.user, Candidates(call=self._call, candidates=some))
-
     def later(self, what: object) -> None:
         """Feed this to the connection once the present input is done."""
         self._internal.append(what)
 
     # -- details -----------------------------------------------------------------------------------------------------
 
-    @property
-    def _call(self) -> CallId:
-        return self.room.head.call
-
     def _tell_directions(self, changes: Iterable[Change]) -> None:
         for kind, old, new in changes:
-            self.emit(ev.DirectionChanged(call=self._call, peer=self.user, kind=kind, old=old, new=new))
-
-    def _meet(self, what: Invite | Accept) -> None:
-        self.data, self.receipts = what.data, what.receipts
+            self.emit(ev.DirectionChanged(call=self.call, peer=self.user, kind=kind, old=old, new=new))
 
     def _expect(self, what: object) -> None:
         state = self.state
         if not self.feed(what):
             self.drop(f"{type(what).__name__} in state {state.name}")
-
-    def _use_early(self) -> None:
-        self._candidates, self._ours = [], Trickle()
-        self.adopt()
-        self.room.out(StartMedia(call=self._call, peer=self.user, epoch=self.epoch))
-
-    def _open(self) -> None:
-        self.prepare()
-        self.adopt()
-
-    def _close(self, epoch: Epoch | None) -> None:
-        if epoch is not None:
-            self.room.out(CloseMedia(call=self._call, peer=self.user, epoch=epoch))
-
-    def _close_all(self) -> None:
-        self.discard()
-        self._close(self._present)
-        self._present = None
-
-    def _use_candidates(self) -> None:
-        if self._candidates:
-            some, self._candidates = tuple(self._candidates), []
-            epoch = self.fresh or self._present
-            assert epoch is not None, "candidates are kept until there is a peer connection"
-            self.room.out(AddCandidates(call=self._call, peer=self.user, epoch=epoch, candidates=some))

@@ -3,7 +3,8 @@
 Whoever is called offers it, to a caller whom the policy trusts and whose client answers such offers. It stands beside
 the invitation, which any client of the callee may accept in the usual order: then the early one is closed. Only
 the first device that offers one gets an answer. Media is held until the accept, which names the early connection;
-nothing of it is told to the users.
+nothing of it is told to the users. If the caller's end is gone by then, it invites again, and says with that and all
+later invitations that it takes no early offers: whoever accepted over one answers those in the usual order.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import enum
 from uuid import NAMESPACE_OID, uuid5
 
+from qbcall.core.agreeing import ask_for_answer, give_up_early
 from qbcall.core.effects import AcceptOffer, ApplyAnswer, CreateOffer
 from qbcall.core.inputs import (
     AcceptCall,
@@ -47,6 +49,8 @@ class Progress(enum.Enum):
     """There is a path, and keys were agreed."""
     OVER = "over"
     """It became the connection of the call, or was dropped. No other is made in this call."""
+    REFUSED = "refused"
+    """An accept named one that was not there; the callee was asked to answer the invitation."""
 
 
 class Preconnection:
@@ -69,9 +73,9 @@ class Preconnection:
     def begin(self, what: Invite) -> None:
         """Offer one to the caller."""
         peer = self.peer
-        peer.prepare(trickle=False)
+        peer.epochs.prepare(trickle=False)
         media = peer.room.head.media
-        peer.room.out(CreateOffer(call=self._call, peer=peer.user, epoch=peer.epoch, media=media, early=True))
+        peer.room.out(CreateOffer(call=self._call, peer=peer.user, epoch=peer.epochs.newest, media=media, early=True))
 
     def send_offer(self, what: OfferReady) -> None:
         """The offer is ready. Its id is made of it: several devices may offer."""
@@ -83,8 +87,8 @@ class Preconnection:
         """A device of the callee offers: the first one that does gets an answer."""
         peer = self.peer
         self.id, self._offer, self._device = what.offer_id, what.offer, peer.speaker
-        peer.prepare(trickle=False)
-        media, epoch = peer.room.head.media, peer.epoch
+        peer.epochs.prepare(trickle=False)
+        media, epoch = peer.room.head.media, peer.epochs.newest
         peer.room.out(
             AcceptOffer(call=self._call, peer=peer.user, epoch=epoch, media=media, offer=what.offer, early=True)
         )
@@ -99,7 +103,7 @@ class Preconnection:
         peer = self.peer
         self._device = peer.speaker
         peer.pin(what.answer)
-        peer.room.out(ApplyAnswer(call=self._call, peer=peer.user, epoch=peer.epoch, answer=what.answer))
+        peer.room.out(ApplyAnswer(call=self._call, peer=peer.user, epoch=peer.epochs.newest, answer=what.answer))
 
     def heard(self, what: IceConnected | MediaFlowing) -> None:
         """The other side is there."""
@@ -107,11 +111,16 @@ class Preconnection:
 
     def drop(self, what: IceFailed | MediaBroke) -> None:
         """It cannot be had: the call goes on in the usual order."""
-        self.peer.discard()
+        give_up_early(self.peer)
+
+    def refuse(self, what: Accept) -> None:
+        """It names one that is not there: the callee is to answer the invitation. Asked once; timers repeat it."""
+        give_up_early(self.peer)
+        ask_for_answer(self.peer)
 
     def _note(self) -> None:
         assert self._offer is not None, "it was offered"
-        self.peer.early = Early(self.id, self._device, self._offer, self.peer.room.now)
+        self.peer.epochs.early = Early(self.id, self._device, self._offer, self.peer.room.now)
 
     @property
     def _call(self) -> CallId:
@@ -128,7 +137,7 @@ def is_wanted(early: Preconnection, what: Invite) -> bool:
 def is_welcome(early: Preconnection, what: EarlyOffer) -> bool:
     """This side made the call, said that it takes early offers, and waits for an answer."""
     peer = early.peer
-    return not peer.room.incoming and peer.dialled and peer.state is PeerState.PENDING
+    return not peer.room.incoming and peer.takes_early and peer.state is PeerState.PENDING
 
 
 def fits(early: Preconnection, what: EarlyAnswer) -> bool:
@@ -138,12 +147,17 @@ def fits(early: Preconnection, what: EarlyAnswer) -> bool:
 
 def is_fresh(early: Preconnection, what: object) -> bool:
     """It is about the early connection."""
-    return isinstance(what, MediaFact) and what.epoch == early.peer.fresh
+    return isinstance(what, MediaFact) and what.epoch == early.peer.epochs.fresh
 
 
 def has_agreed(early: Preconnection, what: Accept) -> bool:
     """The accept counts, for this connection or another one."""
     return early.peer.agreed
+
+
+def is_unknown(early: Preconnection, what: Accept) -> bool:
+    """This side waits for an answer, and the early connection that is named is not there, or not to this device."""
+    return early.peer.dialled and early.peer.state is PeerState.PENDING
 
 
 E = Progress
@@ -161,6 +175,7 @@ PRECONNECTION = table(
     on(BEGUN, MediaBroke, E.OVER, Preconnection.drop, when=is_fresh),
     on(BEGUN, AcceptCall, E.OVER),
     on(BEGUN, Accept, E.OVER, when=has_agreed),
+    on((E.NONE, *BEGUN, E.OVER), Accept, E.REFUSED, Preconnection.refuse, when=is_unknown),
     ignored(tuple(E), EarlyOffer, because="of another device of the user, or too late"),
     ignored(tuple(E), EarlyAnswer, because="to another device of this user, or too late"),
     ignored(BEGUN, IceChecking, MediaCounted, because="nothing of it is told"),

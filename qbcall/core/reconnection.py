@@ -100,7 +100,7 @@ class Reconnection:
 
     def resume(self, what: RestartDue | DisconnectDue) -> None:
         """The lost connection came back, and the fresh one did not come up."""
-        self.peer.discard()
+        self.peer.epochs.discard()
         self.attempts = 0
         self.succeed(what)
 
@@ -124,10 +124,12 @@ class Reconnection:
         self._sent = None
         self._restart()
         # A UUID as of QuickBlox's SDK, but made of names: the core has no randomness of its own.
-        self.offer_id = str(uuid5(NAMESPACE_OID, f"{self._call} {self.peer.user} {self.peer.epoch}"))
+        self.offer_id = str(uuid5(NAMESPACE_OID, f"{self._call} {self.peer.user} {self.peer.epochs.newest}"))
         self.awaits_answer = True
         media = self.peer.room.head.media
-        self.peer.room.out(CreateOffer(call=self._call, peer=self.peer.user, epoch=self.peer.epoch, media=media))
+        self.peer.room.out(
+            CreateOffer(call=self._call, peer=self.peer.user, epoch=self.peer.epochs.newest, media=media)
+        )
 
     def answer(self, what: RestartOffer) -> None:
         """Make the connection anew, from the other side: its newest offer counts."""
@@ -135,7 +137,7 @@ class Reconnection:
         self.offer_id = what.offer_id
         self.awaits_answer = False
         self.peer.pin(what.offer)
-        media, epoch = self.peer.room.head.media, self.peer.epoch
+        media, epoch = self.peer.room.head.media, self.peer.epochs.newest
         self.peer.room.out(
             AcceptOffer(call=self._call, peer=self.peer.user, epoch=epoch, media=media, offer=what.offer)
         )
@@ -178,7 +180,7 @@ class Reconnection:
     def send_answer(self, what: AnswerReady) -> None:
         """The answer to the fresh offer is ready."""
         self.peer.say(RestartAnswer(call=self._call, offer_id=self.offer_id, answer=what.answer))
-        self.peer.trickle_later(self.peer.reconnection)
+        self.peer.epochs.trickle_later(self.peer.reconnection)
 
     def find_candidates(self, what: CandidatesFound) -> None:
         """More paths for the fresh connection, once the other side can try them."""
@@ -197,13 +199,13 @@ class Reconnection:
         self.peer.pin(what.answer)
         self.peer.reconnection.arm(RestartDue, self.peer.room.now + self.peer.room.policy.restart_interval)
         self.peer.room.out(
-            ApplyAnswer(call=self._call, peer=self.peer.user, epoch=self.peer.epoch, answer=what.answer)
+            ApplyAnswer(call=self._call, peer=self.peer.user, epoch=self.peer.epochs.newest, answer=what.answer)
         )
-        self.peer.trickle()
+        self.peer.epochs.trickle()
 
     def _restart(self) -> None:
         self.attempts += 1
-        self.peer.prepare()
+        self.peer.epochs.prepare()
         self.peer.reconnection.arm(RestartDue, self.peer.room.now + self.peer.room.policy.restart_interval)
 
     @property
@@ -241,9 +243,9 @@ def was_up_and_leads(watch: Reconnection, what: RestartOffer) -> bool:
     return was_up(watch, what) and leads(watch, what)
 
 
-def is_fresh(watch: Reconnection, what: CandidatesFound | IceConnected) -> bool:
+def is_fresh(watch: Reconnection, what: AnswerReady | CandidatesFound | IceConnected) -> bool:
     """It is about the fresh connection."""
-    return what.epoch == watch.peer.fresh
+    return what.epoch == watch.peer.epochs.fresh
 
 
 def is_current(watch: Reconnection, what: RestartAnswer) -> bool:
@@ -276,7 +278,7 @@ RECONNECTION = table(
     on(R.GRACE, RestartOffer, R.RESTARTING, Reconnection.offer, when=leads),
     on(R.GRACE, RestartOffer, R.RESTARTING, Reconnection.answer),
     on(R.RESTARTING, OfferReady, stay, Reconnection.send_offer),
-    on(R.RESTARTING, AnswerReady, stay, Reconnection.send_answer),
+    on(R.RESTARTING, AnswerReady, stay, Reconnection.send_answer, when=is_fresh),
     on(R.RESTARTING, RestartAnswer, stay, Reconnection.apply, when=is_current),
     on(R.RESTARTING, NotKnown, stay, Reconnection.take_back_again, when=was_asked),
     on(R.RESTARTING, RestartOffer, stay, when=leads),  # the own one is on its way, or made anew by the timer

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from qbcall.core import events as ev
+from qbcall.core.agreeing import withdraw
 from qbcall.core.connection import new_peer
 from qbcall.core.effects import Drop, Effect, Emit, ReleaseCall, Transmit
 from qbcall.core.inputs import (
@@ -149,7 +150,7 @@ class Session:
         """Something about a peer connection; of an older one it does not matter any more."""
         self.now = now
         peer = self.peers.get(what.peer)
-        if peer is not None and peer.concerns(what.epoch):
+        if peer is not None and peer.epochs.concerns(what.epoch):
             peer.learn(what)
             self.settle()
 
@@ -157,7 +158,7 @@ class Session:
         """Both users called each other: go on under the other one's call."""
         self.now = now
         (peer,) = self.peers.values()
-        peer.withdraw()
+        withdraw(peer)
         was, self.head = self.head.call, invite.head
         self.last_words = End(call=self.head.call)
         self.incoming = True

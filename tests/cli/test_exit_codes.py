@@ -26,6 +26,7 @@ DOCS = Path(__file__).parent.parent.parent / "docs" / "cli.md"
         (EndReason.REJECTED, True, Outcome.ANSWERED, 0),
         (EndReason.DISCONNECT_TIMEOUT, True, Outcome.LOST, 10),
         (EndReason.SECURITY, True, Outcome.SECURITY, 8),
+        (EndReason.MEDIA_FAILED, True, Outcome.MEDIA_FAILED, 9),
         (EndReason.HUNG_UP, False, Outcome.CANCELLED, 7),
         (EndReason.REMOTE_HUNG_UP, False, Outcome.MEDIA_FAILED, 9),
         (EndReason.CANCELLED, False, Outcome.CANCELLED, 7),

@@ -8,9 +8,9 @@ import pytest
 
 from qbcall.core import events as ev
 from qbcall.core.effects import AddCandidates
+from qbcall.core.epochs import MAX_CANDIDATES
 from qbcall.core.inputs import IceChecking, MediaBroke
 from qbcall.core.model import CallMedia, Candidate, DeclineReason, Description, Epoch, User
-from qbcall.core.peer import MAX_CANDIDATES
 from qbcall.core.policy import Policy
 from qbcall.core.signals import Accept, Candidates, Decline, Invite, RestartAnswer, RestartOffer
 from qbcall.errors import InvalidState
@@ -159,7 +159,7 @@ def test_answer_that_is_made_while_ice_checks_is_sent() -> None:
     world["B"].accept()
     world.run(0.4)
     peer = world["B"].engine.sessions[world["B"].latest].peers[User("A")]
-    world["B"].do(IceChecking(call=world["B"].latest, peer=User("A"), epoch=peer.epoch))
+    world["B"].do(IceChecking(call=world["B"].latest, peer=User("A"), epoch=peer.epochs.newest))
     assert peer.state.name == "CHECKING"
     world.run(1.0)
     assert world.states("A") == {"B": "CONNECTED"}

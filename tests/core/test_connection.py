@@ -38,7 +38,7 @@ def fact(world: World, name: str, what: Callable[..., Input], **more: object) ->
     """Tell a fact about the present peer connection to A, or from A to B."""
     node = world[name]
     user = User("A" if name != "A" else "B")
-    epoch = node.engine.sessions[node.latest].peers[user].epoch
+    epoch = node.engine.sessions[node.latest].peers[user].epochs.newest
     node.do(what(call=node.latest, peer=user, epoch=epoch, **more))
 
 

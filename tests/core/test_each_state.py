@@ -32,7 +32,7 @@ def fact(world: World, what: Callable[..., Input], **more: object) -> None:
     """Tell B a fact about the connection to A."""
     node = world["B"]
     peer = node.engine.sessions[node.latest].peers[User("A")]
-    node.do(what(call=node.latest, peer=peer.user, epoch=peer.epoch, **more))
+    node.do(what(call=node.latest, peer=peer.user, epoch=peer.epochs.newest, **more))
 
 
 def world_in(state: str) -> World:
@@ -144,7 +144,7 @@ def test_invitation_of_who_accepted_is_quiet(state: str) -> None:
         if peer.state.name == state:
             break
         if last != "FAILED" or state == "FAILED":
-            world["A"].do(what(call=call, peer=peer.user, epoch=peer.epoch))
+            world["A"].do(what(call=call, peer=peer.user, epoch=peer.epochs.newest))
     if state in ("DISCONNECTED", "FAILED"):
         world.run(3.5)
     assert peer.state.name == state
@@ -226,9 +226,8 @@ def test_connection_before_the_answer_of_a_merged_call_skips_a_step() -> None:
     world.media.ready = 1.0
     world.run_until(0.02)
     node = world["A"]
-    node.do(
-        IceConnected(call=node.latest, peer=User("B"), epoch=node.engine.sessions[node.latest].peers[User("B")].epoch)
-    )
+    peer = node.engine.sessions[node.latest].peers[User("B")]
+    node.do(IceConnected(call=node.latest, peer=peer.user, epoch=peer.epochs.newest))
     assert world.told("A")[-1] == "CallStateChanged PENDING>CONNECTED"
 
 

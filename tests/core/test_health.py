@@ -220,7 +220,7 @@ def test_process_that_was_held_up_misses_nothing() -> None:
     (peer,) = node.engine.sessions[node.latest].peers.values()
     ((_, made),) = [item for item in world.media.open.items() if item[0][0] == node.device]
     world.now = 14.0
-    node.do(MediaCounted(call=node.latest, peer=peer.user, epoch=peer.epoch, counts=made.counts))
+    node.do(MediaCounted(call=node.latest, peer=peer.user, epoch=peer.epochs.newest, counts=made.counts))
     assert health(world) == ""
 
 

@@ -10,7 +10,7 @@ from qbcall.core.inputs import AcceptCall, Contacts, IceFailed
 from qbcall.core.model import Candidate, Description, User
 from qbcall.core.policy import Policy
 from qbcall.core.preconnection import Progress
-from qbcall.core.signals import Accept, Candidates, EarlyAnswer, EarlyOffer
+from qbcall.core.signals import Accept, Candidates, EarlyAnswer, EarlyOffer, Invite, RestartAnswer, Signal
 from tests.core.told import lines
 from tests.core.world import STALL, World
 
@@ -251,15 +251,18 @@ def test_two_devices_ring_and_the_other_one_accepts() -> None:
 
 
 def test_accept_that_names_an_early_connection_of_another_device_does_not_count() -> None:
+    """Whoever does it is invited once more, and all answer in the usual order then."""
     world = ringing()
     (offer,) = [signal for _, _, signal in world["B"].sent if isinstance(signal, EarlyOffer)]
     forged = Accept(call=world["A"].latest, answer=offer.offer, early=offer.offer_id)
     world.signal("B", "A", forged, resource="2")
     world.signal("B", "A", Accept(call=world["A"].latest, answer=offer.offer, early="unknown"))
     assert world.states("A") == {"B": "PENDING"}
-    assert world["A"].drops == ["Accept in state PENDING"] * 2
+    assert world["A"].drops == ["Accept in state PENDING"]
+    assert world.sent("A", Invite) == [0.0, 1.0]
+    assert count_open(world) == 2
     world["B"].accept()
-    world.run(0.01)
+    world.run(1.0)
     assert world.states("A") == {"B": "CONNECTED"}
 
 
@@ -345,7 +348,207 @@ def test_what_happens_to_a_fresh_connection_later_is_not_taken_for_the_early_one
     for name, other in (("A", "B"), ("B", "A")):
         node = world[name]
         peer = node.engine.sessions[node.latest].peers[User(other)]
-        assert peer.fresh is not None
-        node.do(IceFailed(call=node.latest, peer=peer.user, epoch=peer.fresh))
-        assert peer.fresh is not None
+        assert peer.epochs.fresh is not None
+        node.do(IceFailed(call=node.latest, peer=peer.user, epoch=peer.epochs.fresh))
+        assert peer.epochs.fresh is not None
         assert peer.preconnection.state is Progress.OVER
+
+
+# -- an accept over an early connection that the caller has no longer ------------------------------------------------
+
+
+def lose_early(world: World) -> None:
+    """The caller's end of the early connection fails."""
+    node = world["A"]
+    peer = node.engine.sessions[node.latest].peers[User("B")]
+    assert peer.epochs.fresh is not None
+    node.do(IceFailed(call=node.latest, peer=peer.user, epoch=peer.epochs.fresh))
+
+
+def crossed(policy: Policy = TRUSTING) -> World:
+    """B accepts at 1.0 over the early connection, which A gives up at 1.005, before the accept arrives."""
+    world = ringing(policy=policy)
+    world["B"].accept()
+    world.run(0.005)
+    lose_early(world)
+    return world
+
+
+def swallow(world: World, what: type[Signal], number: int = 1) -> None:
+    """The next so many signals of this kind get lost."""
+    left = [None] * number
+
+    def lose(sender: User, to: User, signal: Signal) -> bool:
+        return isinstance(signal, what) and bool(left) and left.pop() is None
+
+    world.swallow = lose
+
+
+def assert_up(world: World) -> None:
+    assert world.states("A") == {"B": "CONNECTED"}
+    assert world.states("B") == {"A": "CONNECTED"}
+    assert count_open(world) == 2
+
+
+def test_accept_over_a_connection_that_the_caller_lost_is_asked_for_again_at_once() -> None:
+    world = crossed()
+    world.run(1.0)
+    assert world.story("B", since=1.0) == lines("""
+        1.000 PeerConnecting A PENDING>CONNECTING
+        1.000 CallStateChanged PENDING>CONNECTING
+        1.000 PeerConnected A CONNECTING>CONNECTED
+        1.000 CallStateChanged CONNECTING>CONNECTED
+        1.000 AudioTrackAdded A AUDIO
+        1.000 VideoTrackAdded A VIDEO
+        1.020 PeerConnecting A CONNECTED>CONNECTING
+        1.020 PeerStateChanged A CONNECTING>CHECKING
+        1.120 PeerConnected A CHECKING>CONNECTED
+    """)
+    assert world.story("A", since=1.0) == lines("""
+        1.030 PeerAccepted B
+        1.030 PeerConnecting B PENDING>CONNECTING
+        1.030 CallStateChanged PENDING>CONNECTING
+        1.030 PeerStateChanged B CONNECTING>CHECKING
+        1.120 PeerConnected B CHECKING>CONNECTED
+        1.120 CallStateChanged CONNECTING>CONNECTED
+        1.120 AudioTrackAdded B AUDIO
+        1.120 VideoTrackAdded B VIDEO
+    """)
+    world.run(60.0)
+    assert_up(world)
+    assert world["A"].drops == world["B"].drops == []
+
+
+def test_accept_is_asked_for_again_also_where_signals_get_lost() -> None:
+    """The early accept, the invitation that asks for another, or the accept after it; B's path is lost meanwhile."""
+    for lost in (Accept, Invite):
+        for number in (1, 2, 3):
+            world = ringing()
+            swallow(world, lost, number)
+            world["B"].accept()
+            world.run(0.005)
+            lose_early(world)
+            world.run(30.0)
+            assert_up(world)
+            assert world["B"].told[-1][0] < 25.0
+    world = crossed()
+    world.run(0.006)
+    swallow(world, Accept)
+    world.run(10.0)
+    assert_up(world)
+
+
+def test_invitation_that_crosses_the_accept_asks_for_another() -> None:
+    """The caller gave the early connection up and invites again while the accept is on its way."""
+    world = ringing(until=4.998)
+    world["B"].accept()
+    lose_early(world)
+    world.run(2.0)
+    assert_up(world)
+    assert world.sent("A", Invite) == [0.0, 5.0, 5.008]
+    assert world.told("A", ev.PeerAccepted) == ["PeerAccepted B"]
+    assert world["A"].drops == world["B"].drops == []
+
+
+def test_accept_of_the_last_moment_has_time_to_be_asked_for_again() -> None:
+    world = ringing(until=44.98)
+    world["B"].accept()
+    lose_early(world)
+    world.run(2.0)
+    assert_up(world)
+
+
+def test_stranger_cannot_ask_for_an_accept_again() -> None:
+    """Of another device, with other keys, in the place of a caller who has the connection."""
+    world = ringing()
+    world["B"].accept()
+    world.run(1.0)
+    (invite,) = [signal for _, _, signal in world["A"].sent if isinstance(signal, Invite)]
+    forged = Invite(head=invite.head, offer=Description("offer"), early=False)
+    world.signal("A", "B", forged, resource="2")
+    world.run(1.0)
+    assert_up(world)
+    assert world.told("B", ev.PeerConnecting) == ["PeerConnecting A PENDING>CONNECTING"]
+
+
+def test_caller_asks_again_only_once_whatever_it_is_answered() -> None:
+    """A callee that goes on to name the early connection is invited no faster than the dialing interval."""
+    world = ringing()
+    (offer,) = [signal for _, _, signal in world["B"].sent if isinstance(signal, EarlyOffer)]
+    for number in range(5):
+        world.signal("B", "A", Accept(call=world["A"].latest, answer=offer.offer, early=str(number)))
+    assert world.sent("A", Invite) == [0.0, 1.0]
+    world.run_until(7.0)
+    assert world.sent("A", Invite) == [0.0, 1.0, 6.0]
+
+
+def test_device_that_comes_online_after_the_early_connection_failed_offers_none() -> None:
+    world = ringing()
+    lose_early(world)
+    world.add("B", "2")
+    trust(world, "B/2")
+    world.run_until(6.0)
+    assert early(world, "B/2") == []
+    assert world["A"].drops == []
+
+
+def test_path_that_is_gone_at_both_ends_when_it_is_accepted_is_made_in_the_usual_order() -> None:
+    """It ends at B just after its accept: nothing was connected there, and what failed does not count any more."""
+    world = ringing()
+    node = world["B"]
+    peer = node.engine.sessions[node.latest].peers[User("A")]
+    for connection in world.media.open.values():
+        connection.up = connection.up and not connection.early
+    node.accept()
+    assert world.states("B") == {"A": "CONNECTING"}
+    node.do(IceFailed(call=node.latest, peer=peer.user, epoch=peer.epochs.newest))
+    lose_early(world)
+    world.media.ice = 3.0
+    world.run(5.0)
+    assert_up(world)
+
+
+def lost_while_accepting(until: float) -> World:
+    """As `crossed`; B hears nothing of A until a time, and takes the connection for lost at 4.0."""
+    world = crossed()
+    world.swallow = lambda sender, to, signal: sender == "A"
+    world.run_until(until)
+    world.swallow = lambda sender, to, signal: False
+    return world
+
+
+def test_accept_may_be_asked_for_again_after_the_callee_noticed_a_loss() -> None:
+    """In the grace, and while B makes the connection anew in vain: A was never connected."""
+    for until in (5.5, 9.5):
+        world = lost_while_accepting(until)
+        assert world.states("B") == {"A": "FAILED"}
+        world.run(7.0)
+        assert_up(world)
+        assert world.told("B", ev.ReconnectionChanged)[0] == "PeerReconnecting A"
+        assert world.told("B", ev.ReconnectionChanged)[1].startswith("PeerReconnected A")
+        assert world.told("A", ev.ReconnectionChanged) == []
+        assert world.sent("B", RestartAnswer) == []
+
+
+def test_accept_may_be_asked_for_again_while_the_path_is_silent() -> None:
+    world = ringing()
+    world["B"].accept()
+    world.cut("A", "B")
+    world.run(0.005)
+    lose_early(world)
+    world.swallow = lambda sender, to, signal: sender == "A"
+    world.run_until(5.5)
+    assert world.states("B") == {"A": "DISCONNECTED"}
+    world.swallow = lambda sender, to, signal: False
+    world.heal("A", "B")
+    world.run(7.0)
+    assert_up(world)
+
+
+def test_connection_that_does_not_come_up_in_time_after_all_is_given_up() -> None:
+    world = lost_while_accepting(30.0)
+    world.media.ready = 5.0
+    world.run(30.0)
+    world.assert_silence()
+    assert world.told("B", ev.CallClosed) == ["CallClosed DISCONNECT_TIMEOUT"]
+    assert world.told("A", ev.CallClosed) == ["CallClosed REMOTE_HUNG_UP"]

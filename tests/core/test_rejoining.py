@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from qbcall.core import events as ev
+from qbcall.core.inputs import IceFailed
 from qbcall.core.model import CallHead, CallId, CallMedia, Description, EndReason, User
 from qbcall.core.policy import Policy
 from qbcall.core.signals import NotKnown, Probe, RestartAnswer, RestartOffer
@@ -237,3 +238,20 @@ def test_question_and_answer_about_a_known_call_change_nothing(signal: type[Prob
     world.signal("B", "A", signal(call=world["A"].latest))
     world.run_until(3.0)
     assert len(world["A"].sent) == before
+
+
+def test_fresh_offer_to_a_program_that_began_anew_has_its_own_time_to_connect() -> None:
+    """Its answer to the offer before came to nothing: what became of that one does not end the call."""
+    world = killed()
+    world.media.ice = 1000.0
+    node = begin_anew(world, "B", 14.0)
+    world.run_until(15.0)
+    peer = node.engine.sessions[node.latest].peers[User("A")]
+    (before,) = [one for one in world.media.open.values() if one.user == "B"]
+    world.media.ice = 2.0
+    world.run_until(world.sent("A", RestartOffer)[0] + 4.9)
+    node.do(IceFailed(call=node.latest, peer=peer.user, epoch=before.epoch))
+    world.run(5.0)
+    assert len(world.sent("A", RestartOffer)) == 2
+    assert world.states("A") == {"B": "CONNECTED"}
+    assert world.states("B/new") == {"A": "CONNECTED"}

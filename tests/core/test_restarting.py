@@ -280,7 +280,7 @@ def test_candidates_of_the_fresh_connection_go_to_it() -> None:
     world.signal("B", "A", Candidates(call=world["A"].latest, candidates=(Candidate("candidate:1"),)))
     added = world["A"].effects[-1]
     assert isinstance(added, AddCandidates)
-    assert added.epoch == peer.fresh
+    assert added.epoch == peer.epochs.fresh
 
 
 def test_candidates_after_an_attempt_that_was_given_up_go_to_the_old_connection() -> None:
