@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import psutil
 
 from benchmarks.figures import Figure
+from benchmarks.gathering import NAMES, Picture
+from benchmarks.ways import OURS, Ways
 from qbcall.devserver import DevServer
 
-NAMES = ("ann", "bob", "cat", "dan")
-Picture = tuple[int, int, int]
-"""Width, height, and pictures per second."""
 SETTLE = 3.0
 """Seconds of the call before the measurement."""
+STATS = 2.0
+"""Seconds between statistics, which tell the codecs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,26 +37,31 @@ class Sample:
     """Megabytes."""
     pictures: list[float]
     """Per second, that were received from each peer."""
+    codecs: list[str]
+    """Those of the pictures that came in, of each direction of which this is known."""
+    sent: list[float]
+    """Pictures per second of the caller, that each of the others received."""
 
 
 async def start(
-    server: DevServer, name: str, picture: Picture, *words: str, program: str = "qbcall"
+    server: DevServer, name: str, picture: Picture, *words: str, ways: Ways = OURS
 ) -> asyncio.subprocess.Process:
-    """Run the program, which is a module, for a user of the server; `until` reads what it writes."""
+    """Run the program for a user of the server; `until` reads what it writes."""
     width, height, fps = picture
-    environment = os.environ | {
+    environment = ways.environment | {
         "QBCALL_PASSWORD": server.accounts[name],
         "QBCALL_JID": f"{name}@{server.domain}",
         "QBCALL_SERVER": f"{server.host}:{server.port}",
         "QBCALL_ACCOUNT__PLAINTEXT": "true",
         "QBCALL_ICE__ADDRESSES": "127.0.0.1",
+        "QBCALL_CALL__STATS_INTERVAL": str(STATS),
         "QBCALL_MEDIA__WIDTH": str(width),
         "QBCALL_MEDIA__HEIGHT": str(height),
         "QBCALL_MEDIA__FPS": str(fps),
     }
     return await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", program, *words, "--json", "--quiet"),
+        *("-m", "benchmarks.ways", *words, "--json", "--quiet"),
         env=environment,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
@@ -76,26 +82,47 @@ async def measure(picture: Picture, seconds: float) -> list[Figure]:
 
 
 async def sampled(
-    picture: Picture, seconds: float, program: str = "qbcall", caller: Sequence[str] = (), others: Sequence[str] = ()
+    picture: Picture,
+    seconds: float,
+    ways: Ways = OURS,
+    caller: Sequence[str] = (),
+    others: Sequence[str] = (),
 ) -> Sample:
-    """One call, in which the caller runs this program; with these more words for its command, and for the others'."""
+    """One call, in which the caller has these ways; with these more words for its command, and for the others'.
+
+    The others have our ways, and the caller's codec.
+    """
     first, *callees = NAMES
+    codecs: dict[tuple[str, str], str] = {}
     async with DevServer(accounts=NAMES) as server:
-        answering = [await start(server, name, picture, "answer", "--once", *others) for name in callees]
+        theirs = Ways(codec=ways.codec)
+        answering = [await start(server, name, picture, "answer", "--once", *others, ways=theirs) for name in callees]
         for process in answering:
             await until(process, "link.online")
         duration = str(SETTLE + seconds + 1)
         words = ("call", *(f"{name}@{server.domain}" for name in callees), "--duration", duration, *caller)
-        calling = await start(server, first, picture, *words, program=program)
+        calling = await start(server, first, picture, *words, ways=ways)
         for _ in callees:
             await until(calling, "peer.state", new="connected")
         percent, memory = await watch(calling.pid, seconds)
-        ended = await until(calling, "call.ended")
-        for process in answering:
+        ended = await until(calling, "call.ended", note=partial(note, codecs, first))
+        for process in answering:  # their call with each other would go on
             process.terminate()
+        theirs_ended = [
+            await until(process, "call.ended", note=partial(note, codecs, name))
+            for name, process in zip(callees, answering, strict=True)
+        ]
         await asyncio.gather(calling.communicate(), *(process.communicate() for process in answering))
-    got = [peer["frames"].get("video", 0) / float(ended["connected"]) for peer in ended["peers"].values()]
-    return Sample(percent, memory, got)
+    connected = float(ended["connected"])
+    got = [peer["frames"].get("video", 0) / connected for peer in ended["peers"].values()]
+    given = [one["peers"][ended["caller"]]["frames"].get("video", 0) / connected for one in theirs_ended]
+    return Sample(percent, memory, got, list(codecs.values()), given)
+
+
+def note(codecs: dict[tuple[str, str], str], receiver: str, line: dict[str, Any]) -> None:
+    """What a line says about the codec of pictures that came in; the codec of the packets, not what was agreed."""
+    if line["type"] == "stats" and (codec := line["report"]["received"].get("video", {}).get("codec")):
+        codecs[receiver, line["peer"]] = codec
 
 
 async def watch(pid: int, seconds: float) -> tuple[float, float]:
@@ -107,11 +134,17 @@ async def watch(pid: int, seconds: float) -> tuple[float, float]:
     return process.cpu_percent(), process.memory_info().rss / 1e6
 
 
-async def until(process: asyncio.subprocess.Process, kind: str, **fields: str) -> dict[str, Any]:
-    """The next line of this type with these fields."""
+async def until(
+    process: asyncio.subprocess.Process,
+    kind: str,
+    note: Callable[[dict[str, Any]], None] = lambda line: None,
+    **fields: str,
+) -> dict[str, Any]:
+    """The next line of this type with these fields; `note` is told all until then."""
     assert process.stdout is not None
     async for text in process.stdout:
         line: dict[str, Any] = json.loads(text)
+        note(line)
         if line["type"] == kind and all(line.get(name) == value for name, value in fields.items()):
             return line
     raise RuntimeError(f"the process ended without {kind}")
