@@ -5,14 +5,18 @@ The figures of the processor and of the memory are those of one participant of f
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
+from itertools import chain
 from statistics import median
 
 from benchmarks.beginning import beginning
 from benchmarks.figures import Figure, middle, ratio, spread
 from benchmarks.gathering import Picture
-from benchmarks.mesh import Sample, sampled
+from benchmarks.loss import blackouts, losses
+from benchmarks.mesh import SETTLE, Sample, sampled
 from benchmarks.one_process import one_process
+from benchmarks.quality import CODECS, quality
 from benchmarks.recording import recording
 from benchmarks.ways import Ways
 
@@ -30,7 +34,9 @@ MEMORY = 0.65
 """The same of the memory."""
 
 
-async def compare(picture: Picture, turns: int, seconds: float, codec: str = "VP8") -> list[Figure]:
+async def compare(
+    picture: Picture, turns: int, seconds: float, codec: str = "VP8", settle: float = SETTLE
+) -> list[Figure]:
     """Processor time and memory of one participant of four, the ways in turn."""
     programs = {
         STOCK: Ways(stock=True, codec=codec),
@@ -40,7 +46,7 @@ async def compare(picture: Picture, turns: int, seconds: float, codec: str = "VP
     samples: dict[str, list[Sample]] = {name: [] for name in programs}
     for _ in range(turns):
         for name, ways in programs.items():
-            samples[name].append(await sampled(picture, seconds, ways))
+            samples[name].append(await sampled(picture, seconds, ways, settle=settle))
     title = "{}x{}@{} {}, one of four".format(*picture, codec)
     (_, stock), *others = samples.items()
     goals = GOALS.get((picture, codec), {})
@@ -62,11 +68,14 @@ MUTED = ("--mute", "audio", "--mute", "video")
 SILENT = ("--source", "none")
 
 
-async def mute(picture: Picture, turns: int, seconds: float) -> list[Figure]:
+async def mute(picture: Picture, turns: int, seconds: float, settle: float = SETTLE) -> list[Figure]:
     """What a muted participant costs above one who sends nothing, beside one who is not; all others are muted."""
     loud, muted = [], []
     for _ in range(turns):
-        some = [await sampled(picture, seconds, caller=words, others=MUTED) for words in ((), MUTED, SILENT)]
+        some = [
+            await sampled(picture, seconds, caller=words, others=MUTED, settle=settle)
+            for words in ((), MUTED, SILENT)
+        ]
         nothing = some[-1].percent
         loud.append(max(some[0].percent - nothing, 0.1))
         muted.append(some[1].percent - nothing)
@@ -98,11 +107,17 @@ async def run(*, smoke: bool) -> list[Figure]:
     """All figures of this module."""
     if smoke:
         return [
-            *await compare(TINY, 1, 1.0),
-            *await compare(TINY, 1, 1.0, "H264"),
-            *await mute(TINY, 1, 1.0),
-            *await one_process(TINY, 1, 1.0),
-            *await beginning(1, 1),
+            *await compare(TINY, 1, 1.0, "H264", settle=0.5),
+            *await mute(TINY, 1, 1.0, settle=0.5),
+            *chain.from_iterable(
+                await asyncio.gather(
+                    quality(1, 0.5, settle=0.5, codecs=CODECS[-1:]),
+                    one_process(TINY, 1, 0.5, settle=0.5),
+                    beginning(1, 0),
+                    blackouts(1, 0.3, [0.5], after=0.5),
+                    losses(1, 0.5, settle=0.2, percents=(0, 10)),
+                )
+            ),
             *await recording(1, 10),
         ]
     return [
@@ -110,7 +125,10 @@ async def run(*, smoke: bool) -> list[Figure]:
         *await compare(SMALL, TURNS, SECONDS),
         *await compare(LARGE, TURNS, SECONDS, "H264"),
         *await mute(LARGE, TURNS, SECONDS),
+        *await quality(TURNS, 5.0),
         *[figure for picture in (LARGE, HIGH) for figure in await one_process(picture, TURNS, SECONDS)],
-        *await beginning(TURNS, 8),
+        *await beginning(TURNS, 6),
+        *await blackouts(TURNS, 2.0, [4.0, 12.0]),
+        *await losses(TURNS, 10.0),
         *await recording(TURNS, 300),
     ]

@@ -23,7 +23,7 @@ from qbcall.devserver import DevServer
 
 SETTLE = 3.0
 """Seconds of the call before the measurement."""
-STATS = 2.0
+STATS = 1.0
 """Seconds between statistics, which tell the codecs."""
 
 
@@ -69,9 +69,9 @@ async def start(
     )
 
 
-async def measure(picture: Picture, seconds: float) -> list[Figure]:
+async def measure(picture: Picture, seconds: float, settle: float = SETTLE) -> list[Figure]:
     """Processor time and memory of the caller, in a call that lasts `seconds` after it has settled."""
-    sample = await sampled(picture, seconds)
+    sample = await sampled(picture, seconds, settle=settle)
     title = "{}x{}@{}, one of four".format(*picture)
     got = sample.pictures
     return [
@@ -85,8 +85,10 @@ async def sampled(
     picture: Picture,
     seconds: float,
     ways: Ways = OURS,
+    *,
     caller: Sequence[str] = (),
     others: Sequence[str] = (),
+    settle: float = SETTLE,
 ) -> Sample:
     """One call, in which the caller has these ways; with these more words for its command, and for the others'.
 
@@ -99,12 +101,12 @@ async def sampled(
         answering = [await start(server, name, picture, "answer", "--once", *others, ways=theirs) for name in callees]
         for process in answering:
             await until(process, "link.online")
-        duration = str(SETTLE + seconds + 1)
+        duration = str(settle + seconds + 1)
         words = ("call", *(f"{name}@{server.domain}" for name in callees), "--duration", duration, *caller)
         calling = await start(server, first, picture, *words, ways=ways)
         for _ in callees:
             await until(calling, "peer.state", new="connected")
-        percent, memory = await watch(calling.pid, seconds)
+        percent, memory = await watch(calling.pid, seconds, settle)
         ended = await until(calling, "call.ended", note=partial(note, codecs, first))
         for process in answering:  # their call with each other would go on
             process.terminate()
@@ -125,10 +127,10 @@ def note(codecs: dict[tuple[str, str], str], receiver: str, line: dict[str, Any]
         codecs[receiver, line["peer"]] = codec
 
 
-async def watch(pid: int, seconds: float) -> tuple[float, float]:
+async def watch(pid: int, seconds: float, settle: float) -> tuple[float, float]:
     """Percent of a core and megabytes of a process, over `seconds`."""
     process = psutil.Process(pid)
-    await asyncio.sleep(SETTLE)
+    await asyncio.sleep(settle)
     process.cpu_percent()
     await asyncio.sleep(seconds)
     return process.cpu_percent(), process.memory_info().rss / 1e6
@@ -158,5 +160,5 @@ def shown(values: Sequence[float]) -> str:
 async def run(*, smoke: bool) -> list[Figure]:
     """All figures of this module."""
     if smoke:
-        return await measure((160, 120, 10), 1.0)
+        return await measure((160, 120, 10), 1.0, settle=0.5)
     return [*await measure((320, 240, 15), 10.0), *await measure((640, 480, 30), 10.0)]

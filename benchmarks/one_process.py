@@ -29,7 +29,7 @@ Key = tuple[str, str, str]
 """Receiver, sender and kind."""
 
 
-async def crowd(picture: Picture, seconds: float) -> dict[str, object]:
+async def crowd(picture: Picture, seconds: float, settle: float) -> dict[str, object]:
     """One call: frames per second of each kind and direction, percent of a core, and megabytes."""
     came: Counter[Key] = Counter()
 
@@ -38,7 +38,7 @@ async def crowd(picture: Picture, seconds: float) -> dict[str, object]:
 
     process = psutil.Process()
     async with gathering(len(NAMES), picture, take) as guests:
-        await asyncio.sleep(SETTLE)
+        await asyncio.sleep(settle)
         process.cpu_percent()
         before, told_before, began = came.copy(), told(guests), perf_counter()
         await asyncio.sleep(seconds)
@@ -63,12 +63,12 @@ def told(guests: list[Guest]) -> dict[Key, int]:
     }
 
 
-async def one_process(picture: Picture, turns: int, seconds: float) -> list[Figure]:
+async def one_process(picture: Picture, turns: int, seconds: float, settle: float = SETTLE) -> list[Figure]:
     """Both ways in turn."""
     found: dict[str, list[dict[str, list[float]]]] = {name: [] for name in WAYS}
     for _ in range(turns):
         for name, ways in WAYS.items():
-            found[name].append(await apart(ways, crowd, picture, seconds))
+            found[name].append(await apart(ways, crowd, picture, seconds, settle))
     return [figure for name, some in found.items() for figure in shown(picture, name, some)]
 
 

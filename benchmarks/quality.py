@@ -1,0 +1,141 @@
+"""How like the picture that is received is to the one that was sent, at a bit rate that the encoders are told.
+
+Two in one process: one sends test cards, the other keeps some of what it decodes. A card says its name, number and
+time: so it is drawn once more, and compared. Encoders miss the rate that they are told, each in its own way: what
+really came is told beside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from statistics import median
+from time import perf_counter
+from typing import TypedDict
+
+import av
+import numpy as np
+
+from benchmarks.apart import apart
+from benchmarks.figures import Figure, spread
+from benchmarks.gathering import NAMES, Picture, gathering
+from benchmarks.ways import Ways
+from qbcall import MediaKind, StatsReport
+from qbcall.core.model import User
+from qbcall.media import testcard
+from qbcall.media.frames import Frame, VideoFormat
+from qbcall.media.planes import luma
+
+CODECS = ("VP8", "H264")
+PICTURE: Picture = (640, 480, 30)
+RATE = 500
+"""Kilobit per second that the encoders are told."""
+SETTLE = 6.0
+"""Seconds of the call before the measurement: rates have settled."""
+EVERY = 3
+"""Of how many pictures one is compared."""
+
+
+class Look(TypedDict):
+    """What was received in one call."""
+
+    psnr: list[float]
+    """Decibel of luma, of each picture that was compared."""
+    rate: float
+    """Kilobit per second of RTP payload, as the receiver counts."""
+    sent: float
+    """The same as the sender counts."""
+    pictures: float
+    """Per second."""
+    codec: str
+
+
+async def look(seconds: float, settle: float) -> Look:
+    """One call."""
+    kept: list[av.VideoFrame] = []
+    came: list[float] = []
+
+    def take(receiver: str, sender: str, frame: Frame) -> None:
+        if isinstance(frame, av.VideoFrame) and receiver == NAMES[1]:
+            came.append(perf_counter())
+            if began is not None and len(came) % EVERY == 0:
+                kept.append(frame)
+
+    began: float | None = None
+    async with gathering(2, PICTURE, take, sources={NAMES[1]: "none"}) as guests:
+        await asyncio.sleep(settle)
+        before = [only(guest.call.stats()) for guest in guests]
+        began = perf_counter()
+        await asyncio.sleep(seconds)
+        after = [only(guest.call.stats()) for guest in guests]
+        taken = perf_counter() - began
+    (sent, _), (_, received) = ([one.sent, one.received] for one in after)
+    (sent_before, _), (_, received_before) = ([one.sent, one.received] for one in before)
+    video = MediaKind.VIDEO
+    bits = [
+        (now[video].bytes or 0) - (then[video].bytes or 0)
+        for now, then in ((received, received_before), (sent, sent_before))
+    ]
+    return Look(
+        psnr=[psnr(frame) for frame in kept],
+        rate=bits[0] * 8e-3 / taken,
+        sent=bits[1] * 8e-3 / taken,
+        pictures=sum(at >= began for at in came) / taken,
+        codec=str(received[video].codec),
+    )
+
+
+def only(reports: Mapping[User, StatsReport]) -> StatsReport:
+    """The one there is."""
+    (report,) = reports.values()
+    return report
+
+
+def psnr(frame: av.VideoFrame) -> float:
+    """Decibel of a received test card's luma against the card as it was drawn."""
+    card = testcard.read(frame)
+    assert card is not None, "the card can be read"
+    assert (frame.width, frame.height) == PICTURE[:2], "it is as large as it was"
+    drawn = testcard.draw(VideoFormat(*PICTURE), card.name, card.counter, card.timestamp)
+    difference = luma(frame).astype(np.float64) - luma(drawn)
+    return float(10 * np.log10(255**2 / max(float(np.mean(difference**2)), 1e-3)))
+
+
+async def quality(turns: int, seconds: float, settle: float = SETTLE, codecs: Sequence[str] = CODECS) -> list[Figure]:
+    """Both ways in turn, with both codecs."""
+    found: dict[tuple[str, bool], list[Look]] = {(codec, stock): [] for codec in codecs for stock in (True, False)}
+    for _ in range(turns):
+        for (codec, stock), some in found.items():
+            some.append(await apart(Ways(stock=stock, codec=codec, bits=RATE * 1000), look, seconds, settle))
+    return [figure for codec in codecs for figure in shown(codec, stock=found[codec, True], ours=found[codec, False])]
+
+
+def shown(codec: str, *, stock: list[Look], ours: list[Look]) -> list[Figure]:
+    """The figures of one codec."""
+    title = "{}x{}@{} {} told {} kbit/s".format(*PICTURE, codec, RATE)
+    better = [median(one["psnr"]) - median(other["psnr"]) for one, other in zip(ours, stock, strict=True)]
+    rates = [one["rate"] / other["rate"] for one, other in zip(ours, stock, strict=True)]
+    return [
+        row(f"{title}, aiortc's ways: PSNR of luma", stock),
+        row(f"{title}, ours: PSNR of luma", ours),
+        Figure(
+            f"{title}: PSNR of ours above that of aiortc's ways",
+            f"{median(better):+.2f} dB with {median(rates):.2f} times as many bits",
+            f"{spread(better, 2)}; {spread(rates, 2)}",
+            "at least -1 dB",
+        ),
+    ]
+
+
+def row(what: str, looks: list[Look]) -> Figure:
+    """What was measured."""
+    values = [median(one["psnr"]) for one in looks]
+    rates, sent, pictures = ([one[key] for one in looks] for key in ("rate", "sent", "pictures"))
+    codecs = {one["codec"] for one in looks}
+    return Figure(
+        what,
+        f"{median(values):.2f} dB at {median(rates):.0f} kbit/s on the wire",
+        f"{spread(values, 2)}; {spread(rates, 0)} kbit/s received, {spread(sent, 0)} sent;"
+        f" {median(pictures):.1f} pictures per second; {' '.join(codecs)};"
+        f" {sum(len(one['psnr']) for one in looks)} pictures compared",
+    )
