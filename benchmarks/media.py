@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from itertools import chain
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 from statistics import median
 
 from benchmarks.beginning import beginning
@@ -20,6 +21,7 @@ from benchmarks.quality import CODECS, quality
 from benchmarks.recording import recording
 from benchmarks.ways import Ways
 
+Part = Callable[[], Awaitable[list[Figure]]]
 LARGE, SMALL, HIGH, TINY = (640, 480, 30), (320, 240, 15), (1280, 720, 30), (160, 120, 10)
 TURNS, SECONDS = 3, 8.0
 STOCK, ALL, NOTHING = "aiortc's ways", "all decoded", "nothing decoded"
@@ -103,32 +105,43 @@ def told(what: str, samples: list[Sample]) -> list[Figure]:
     ]
 
 
-async def run(*, smoke: bool) -> list[Figure]:
-    """All figures of this module."""
-    if smoke:
-        return [
-            *await compare(TINY, 1, 1.0, "H264", settle=0.5),
-            *await mute(TINY, 1, 1.0, settle=0.5),
-            *chain.from_iterable(
-                await asyncio.gather(
-                    quality(1, 0.5, settle=0.5, codecs=CODECS[-1:]),
-                    one_process(TINY, 1, 0.5, settle=0.5),
-                    beginning(1, 0),
-                    blackouts(1, 0.3, [0.5], after=0.5),
-                    losses(1, 0.5, settle=0.2, percents=(0, 10)),
-                )
-            ),
-            *await recording(1, 10),
-        ]
-    return [
-        *await compare(LARGE, TURNS, SECONDS),
-        *await compare(SMALL, TURNS, SECONDS),
-        *await compare(LARGE, TURNS, SECONDS, "H264"),
-        *await mute(LARGE, TURNS, SECONDS),
-        *await quality(TURNS, 5.0),
-        *[figure for picture in (LARGE, HIGH) for figure in await one_process(picture, TURNS, SECONDS)],
-        *await beginning(TURNS, 6),
-        *await blackouts(TURNS, 2.0, [4.0, 12.0]),
-        *await losses(TURNS, 10.0),
-        *await recording(TURNS, 300),
-    ]
+async def run(*, smoke: bool) -> AsyncIterator[Figure]:
+    """All figures of this module, as they are measured."""
+    for part in quick() if smoke else whole():
+        for figure in await part():
+            yield figure
+
+
+def whole() -> Iterator[Part]:
+    """What is measured, one after the other."""
+    yield partial(compare, LARGE, TURNS, SECONDS)
+    yield partial(compare, SMALL, TURNS, SECONDS)
+    yield partial(compare, LARGE, TURNS, SECONDS, "H264")
+    yield partial(mute, LARGE, TURNS, SECONDS)
+    yield partial(quality, TURNS, 5.0)
+    yield partial(one_process, LARGE, TURNS, SECONDS)
+    yield partial(one_process, HIGH, TURNS, SECONDS)
+    yield partial(beginning, TURNS, 6)
+    yield partial(blackouts, TURNS, 2.0, [4.0, 12.0])
+    yield partial(losses, TURNS, 10.0)
+    yield partial(recording, TURNS, 300)
+
+
+def quick() -> Iterator[Part]:
+    """The same in short, to see that it works."""
+    yield partial(compare, TINY, 1, 1.0, "H264", settle=0.5)
+    yield partial(mute, TINY, 1, 1.0, settle=0.5)
+    yield together
+    yield partial(recording, 1, 10)
+
+
+async def together() -> list[Figure]:
+    """Parts that say nothing beside each other, but that they work."""
+    some = await asyncio.gather(
+        quality(1, 0.5, settle=0.5, codecs=CODECS[-1:]),
+        one_process(TINY, 1, 0.5, settle=0.5),
+        beginning(1, 0),
+        blackouts(1, 0.3, [0.5], after=0.5),
+        losses(1, 0.5, settle=0.2, percents=(0, 10)),
+    )
+    return [figure for figures in some for figure in figures]
