@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 
 from aiortc.codecs import h264, vpx
 
-from qbcall.adapters import rtc_bitrate, rtc_codecs, rtc_receive, rtc_sender
+from qbcall.adapters import rtc_bitrate, rtc_codecs, rtc_demand, rtc_receive, rtc_sender
 from qbcall.cli import main
 from qbcall.core.model import MediaKind
 from qbcall.media.sinks import Null
@@ -55,6 +55,7 @@ class Ways:
             for module in (vpx, h264):
                 vars(module).update(dict.fromkeys(BITRATES, self.bits))
             rtc_bitrate._MOST = dict.fromkeys(rtc_bitrate._MOST, self.bits)
+            vars(rtc_demand)["RUNGS"] = (self.bits,)
 
 
 OURS = Ways()
