@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from dataclasses import asdict, dataclass
+from types import ModuleType
 
 from aiortc.codecs import h264, vpx
 
@@ -44,21 +45,32 @@ class Ways:
     def take(self) -> None:
         """In this process, from now on."""
         if self.stock:
-            rtc_sender.ENCODES_ONCE = False
-            rtc_receive.SUITED = False
-            rtc_sender.warn = lambda: None  # type: ignore[assignment]  # it is on purpose
+            replace(rtc_sender, "ENCODES_ONCE", False)
+            replace(rtc_receive, "SUITED", False)
+            replace(rtc_sender, "warn", lambda: None)  # it is on purpose
         if self.watching:
             Null.kinds = tuple(MediaKind)
         wanted = f"video/{self.codec}".lower()
         rtc_codecs.CODECS[MediaKind.VIDEO].sort(key=lambda codec: codec.mimeType.lower() != wanted)
         if self.bits:
             for module in (vpx, h264):
-                vars(module).update(dict.fromkeys(BITRATES, self.bits))
-            rtc_bitrate._MOST = dict.fromkeys(rtc_bitrate._MOST, self.bits)
-            vars(rtc_demand)["RUNGS"] = (self.bits,)
+                for name in BITRATES:
+                    replace(module, name, self.bits)
+            replace(rtc_bitrate, "_MOST", dict.fromkeys(rtc_bitrate._MOST, self.bits))
+            replace(rtc_demand, "RUNGS", (self.bits,))
 
 
 OURS = Ways()
+
+
+def replace(module: ModuleType, name: str, value: object) -> None:
+    """Give a name of a module another value.
+
+    Raises:
+        AttributeError: it has no such name; what would be measured is not what is said.
+    """
+    getattr(module, name)
+    setattr(module, name, value)
 
 
 def taken() -> Ways:
