@@ -23,8 +23,8 @@ from qbcall.devserver import DevServer
 
 SETTLE = 3.0
 """Seconds of the call before the measurement."""
-STATS = 1.0
-"""Seconds between statistics, which tell the codecs."""
+STATS = ("--stats", "1")
+"""Every second the statistics, which tell the codecs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,6 @@ async def start(
         "QBCALL_SERVER": f"{server.host}:{server.port}",
         "QBCALL_ACCOUNT__PLAINTEXT": "true",
         "QBCALL_ICE__ADDRESSES": "127.0.0.1",
-        "QBCALL_CALL__STATS_INTERVAL": str(STATS),
         "QBCALL_MEDIA__WIDTH": str(width),
         "QBCALL_MEDIA__HEIGHT": str(height),
         "QBCALL_MEDIA__FPS": str(fps),
@@ -98,11 +97,13 @@ async def sampled(
     codecs: dict[tuple[str, str], str] = {}
     async with DevServer(accounts=NAMES) as server:
         theirs = Ways(codec=ways.codec)
-        answering = [await start(server, name, picture, "answer", "--once", *others, ways=theirs) for name in callees]
+        answering = [
+            await start(server, name, picture, "answer", "--once", *STATS, *others, ways=theirs) for name in callees
+        ]
         for process in answering:
             await until(process, "link.online")
         duration = str(settle + seconds + 1)
-        words = ("call", *(f"{name}@{server.domain}" for name in callees), "--duration", duration, *caller)
+        words = ("call", *(f"{name}@{server.domain}" for name in callees), "--duration", duration, *STATS, *caller)
         calling = await start(server, first, picture, *words, ways=ways)
         for _ in callees:
             await until(calling, "peer.state", new="connected")

@@ -65,6 +65,8 @@ class Look(TypedDict):
 
     psnr: list[float]
     """Decibel of luma, of each picture that was compared."""
+    unread: int
+    """Pictures that could not be compared: so bad that their number cannot be read."""
     rate: float
     """Kilobit per second of RTP payload, as the receiver counts."""
     sent: float
@@ -100,8 +102,10 @@ async def look(seconds: float, settle: float, subject: str = "test card") -> Loo
         (now[video].bytes or 0) - (then[video].bytes or 0)
         for now, then in ((received, received_before), (sent, sent_before))
     ]
+    found = [psnr(frame, SUBJECTS[subject].draw) for frame in kept]
     return Look(
-        psnr=[psnr(frame, SUBJECTS[subject].draw) for frame in kept],
+        psnr=[value for value in found if value is not None],
+        unread=found.count(None),
         rate=bits[0] * 8e-3 / taken,
         sent=bits[1] * 8e-3 / taken,
         pictures=sum(at >= began for at in came) / taken,
@@ -115,10 +119,11 @@ def only(reports: Mapping[User, StatsReport]) -> StatsReport:
     return report
 
 
-def psnr(frame: av.VideoFrame, draw: Callable[[VideoFormat, Card], av.VideoFrame]) -> float:
-    """Decibel of a received picture's luma against the picture as it was drawn."""
+def psnr(frame: av.VideoFrame, draw: Callable[[VideoFormat, Card], av.VideoFrame]) -> float | None:
+    """Decibel of a received picture's luma against the picture as it was drawn; None: it does not say which it is."""
     card = testcard.read(frame)
-    assert card is not None, "the card can be read"
+    if card is None:
+        return None
     assert (frame.width, frame.height) == PICTURE[:2], "it is as large as it was"
     drawn = draw(FORMAT, card)
     difference = luma(frame).astype(np.float64) - luma(drawn)
@@ -169,5 +174,6 @@ def row(what: str, looks: list[Look]) -> Figure:
         f"{median(values):.2f} dB at {median(rates):.0f} kbit/s on the wire",
         f"{spread(values, 2)}; {spread(rates, 0)} kbit/s received, {spread(sent, 0)} sent;"
         f" {median(pictures):.1f} pictures per second; {' '.join(codecs)};"
-        f" {sum(len(one['psnr']) for one in looks)} pictures compared",
+        f" {sum(len(one['psnr']) for one in looks)} pictures compared,"
+        f" {sum(one['unread'] for one in looks)} unreadable",
     )
