@@ -135,16 +135,20 @@ async def soak(seconds: float, warm: float, look: float) -> list[Figure]:
     async with gathering(len(NAMES), PICTURE, take, sources=sources):
         began = loop.time()
         process.cpu_percent()
+        psutil.cpu_percent()
         while loop.time() < began + seconds:
             await asyncio.sleep(look)
             seen.append(Taken.now(process, loop.time() - began))
         percent, taken = process.cpu_percent(), loop.time() - began
+        others = psutil.cpu_percent() * (psutil.cpu_count() or 1) - percent
     settled = [one for one in seen if one.at >= warm] or seen[-1:]
     return [
         *kept(settled),
         *ordered(list(directions.values()), taken),
         together(list(directions.values())),
-        Figure(f"processor of all four, in {taken:.0f} s", f"{percent:.1f} % of a core"),
+        Figure(
+            f"processor of all four, in {taken:.0f} s", f"{percent:.1f} % of a core", f"other programs {others:.1f} %"
+        ),
     ]
 
 

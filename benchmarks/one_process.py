@@ -30,7 +30,10 @@ Key = tuple[str, str, str]
 
 
 async def crowd(picture: Picture, seconds: float, settle: float) -> dict[str, object]:
-    """One call: frames per second of each kind and direction, percent of a core, and megabytes."""
+    """One call: frames per second of each kind and direction, percent of a core, and megabytes.
+
+    `others` is what other programs took, in percent of a core; `off`, how far the statistics count otherwise.
+    """
     came: Counter[Key] = Counter()
 
     def take(receiver: str, sender: str, frame: Frame) -> None:
@@ -40,17 +43,19 @@ async def crowd(picture: Picture, seconds: float, settle: float) -> dict[str, ob
     async with gathering(len(NAMES), picture, take) as guests:
         await asyncio.sleep(settle)
         process.cpu_percent()
+        psutil.cpu_percent()
         before, told_before, began = came.copy(), told(guests), perf_counter()
         await asyncio.sleep(seconds)
         percent, taken = process.cpu_percent(), perf_counter() - began
         after, told_after = came.copy(), told(guests)
+        others = psutil.cpu_percent() * (psutil.cpu_count() or 1) - percent
         memory = process.memory_info().rss / 1e6
     rates = {
         kind: [(after[key] - before[key]) / taken for key in told_after if key[2] == kind]
         for kind in ("video", "audio")
     }
     off = max(abs(after[key] - before[key] - told_after[key] + told_before[key]) for key in told_after)
-    return {**rates, "percent": percent, "memory": memory, "off": off}
+    return {**rates, "percent": percent, "memory": memory, "off": off, "others": others}
 
 
 def told(guests: list[Guest]) -> dict[Key, int]:
@@ -87,11 +92,12 @@ def shown(picture: Picture, name: str, some: list[dict[str, list[float]]]) -> li
                 "" if goal is None else f"{goal:g}",
             )
         )
-    percents, memories = ([one[what] for one in some] for what in ("percent", "memory"))
+    percents, memories, others = ([one[what] for one in some] for what in ("percent", "memory", "others"))
     off = max(one["off"] for one in some)
     return [
         *figures,
         middle(f"{title}: processor", percents, "% of a core"),  # type: ignore[arg-type]  # numbers
+        middle(f"{title}: processor of other programs", others, "% of a core"),  # type: ignore[arg-type]  # numbers
         middle(f"{title}: memory", memories, "MB", digits=0),  # type: ignore[arg-type]  # numbers
         Figure(f"{title}: frames counted otherwise by the statistics", f"{off} at most of a direction"),
     ]
