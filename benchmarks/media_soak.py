@@ -6,6 +6,7 @@ Pictures say their number and when they were drawn; the sound says when it was m
 from __future__ import annotations
 
 import asyncio
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -49,14 +50,21 @@ class Direction:
     blocks: int = 0
     unread: int = 0
     """Pictures that say nothing."""
+    repeated: int = 0
+    """Pictures that are the one before once more: a complete one was asked for while there was no new one."""
     skipped: int = 0
     """Numbers of pictures that did not come."""
     wrong: Counter[str] = field(default_factory=Counter)
     """Frames that do not follow the one before, by what says so."""
     delay: float | None = None
     """Seconds of the latest sound that told it."""
-    apart: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
-    """Seconds that the sound is later than the picture, of each picture, by whole seconds of the clock."""
+    apart: list[float] = field(default_factory=list)
+    """Seconds that the sound is later than the picture, of the pictures of the present second."""
+    second: int = 0
+    medians: array[float] = field(default_factory=lambda: array("d"))
+    """Of `apart`, of the seconds before; all of them would take memory themselves."""
+    beyond: int = 0
+    """Pictures that were too far from the sound."""
 
     def follow(self, kind: str, frame: Frame) -> None:
         """Check a time stamp."""
@@ -72,12 +80,22 @@ class Direction:
         if card is None:
             self.unread += 1
             return
-        self.wrong["number of picture"] += card.counter <= self.counter
+        self.wrong["number of picture"] += card.counter < self.counter
+        self.repeated += card.counter == self.counter
         if self.counter >= 0:
             self.skipped += max(card.counter - self.counter - 1, 0)
         self.counter = card.counter
         if self.delay is not None:
-            self.apart[int(now)].append(self.delay - (clock - card.timestamp / 1000))
+            self.note(int(now), self.delay - (clock - card.timestamp / 1000))
+
+    def note(self, second: int, apart: float) -> None:
+        """Note how far a picture is from the sound."""
+        if second != self.second and self.apart:
+            self.medians.append(median(self.apart))
+            self.apart.clear()
+        self.second = second
+        self.apart.append(apart)
+        self.beyond += abs(apart) > MOST_APART
 
     def hear(self, frame: av.AudioFrame, now: float, sweep: Sweep) -> None:
         """Listen to a block of sound."""
@@ -196,14 +214,16 @@ def ordered(directions: list[Direction], seconds: float) -> list[Figure]:
     expected = len(NAMES) * (len(NAMES) - 1)
     wrong = +sum((one.wrong for one in directions), Counter[str]())
     pictures, blocks = ([getattr(one, what) for one in directions] for what in ("pictures", "blocks"))
-    unread, skipped = (sum(getattr(one, what) for one in directions) for what in ("unread", "skipped"))
+    unread, skipped, repeated = (
+        sum(getattr(one, what) for one in directions) for what in ("unread", "skipped", "repeated")
+    )
     return [
         verdict(
             f"order in {len(directions)} directions",
             not wrong and len(directions) == expected,
             f"{sum(wrong.values())} frames out of order {dict(wrong)} of {sum(pictures)} pictures and"
             f" {sum(blocks)} blocks of sound;"
-            f" {unread} pictures unreadable, {skipped} numbers of pictures left out",
+            f" {unread} pictures unreadable, {skipped} numbers of pictures left out, {repeated} repeated",
             "none out of order",
         ),
         Figure(
@@ -216,16 +236,13 @@ def ordered(directions: list[Direction], seconds: float) -> list[Figure]:
 
 def together(directions: list[Direction]) -> Figure:
     """Picture and sound, each second of each direction, and each picture."""
-    each = np.array([some for one in directions for values in one.apart.values() for some in values] or [np.nan])
-    seconds = np.array([median(values) for one in directions for values in one.apart.values()] or [np.nan])
-    worst = float(np.max(np.abs(seconds)))
-    beyond = float(np.mean(np.abs(each) > MOST_APART))
+    seconds = np.array([value for one in directions for value in one.medians] or [np.nan])
+    beyond, pictures = (sum(getattr(one, what) for one in directions) for what in ("beyond", "pictures"))
     return verdict(
         "sound later than the picture",
-        worst <= MOST_APART,
-        f"median {np.median(each) * 1e3:+.0f} ms; medians of each second {seconds.min() * 1e3:+.0f} to"
-        f" {seconds.max() * 1e3:+.0f} ms, n={len(seconds)}; single pictures {each.min() * 1e3:+.0f} to"
-        f" {each.max() * 1e3:+.0f} ms, {beyond:.3%} of {len(each)} beyond",
+        bool(np.max(np.abs(seconds)) <= MOST_APART),
+        f"median {np.median(seconds) * 1e3:+.0f} ms; medians of each second {seconds.min() * 1e3:+.0f} to"
+        f" {seconds.max() * 1e3:+.0f} ms, n={len(seconds)}; {beyond} of {pictures} pictures beyond",
         f"at most {MOST_APART * 1e3:.0f} ms in the median of each second",
     )
 
