@@ -1,7 +1,7 @@
 """Run benchmarks by name, or all of them.
 
 A benchmark is a module of this package with a function `run(*, smoke)`, plain or async, that returns what it
-measured, one printable thing a line. A module without it is a part of others.
+measured, one printable thing a line, or generates it. A module without it is a part of others.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import importlib
 import inspect
 import pkgutil
 import sys
+from collections.abc import AsyncIterator
 from types import ModuleType
 
 import benchmarks
@@ -27,7 +28,16 @@ def found(names: list[str]) -> dict[str, ModuleType]:
 def run(module: ModuleType, *, smoke: bool) -> None:
     """Run one, and print what it measured."""
     measured = module.run(smoke=smoke)
+    if inspect.isasyncgen(measured):
+        asyncio.run(follow(measured))
+        return
     for line in asyncio.run(measured) if inspect.iscoroutine(measured) else measured:
+        print(f"  {line}", flush=True)
+
+
+async def follow(measured: AsyncIterator[object]) -> None:
+    """Print it as it is measured."""
+    async for line in measured:
         print(f"  {line}", flush=True)
 
 

@@ -1,66 +1,147 @@
-"""What a call of four costs each, with aiortc's own ways beside ours in the same run."""
+"""What media costs and how it arrives, with aiortc's own ways beside ours in the same run.
+
+The figures of the processor and of the memory are those of one participant of four, each in a process of its own.
+"""
 
 from __future__ import annotations
 
-from benchmarks.figures import Figure, ratio, spread
-from benchmarks.mesh import Picture, Sample, sampled
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
+from statistics import median
+
+from benchmarks.beginning import beginning
+from benchmarks.figures import Figure, middle, ratio, spread
+from benchmarks.gathering import Picture
+from benchmarks.loss import blackouts, losses
+from benchmarks.mesh import SETTLE, Sample, sampled
+from benchmarks.one_process import one_process
+from benchmarks.quality import CODECS, quality
 from benchmarks.recording import recording
+from benchmarks.ways import Ways
 
-PICTURES: tuple[Picture, ...] = ((640, 480, 30), (320, 240, 15))
+Part = Callable[[], Awaitable[list[Figure]]]
+LARGE, SMALL, HIGH, TINY = (640, 480, 30), (320, 240, 15), (1280, 720, 30), (160, 120, 10)
 TURNS, SECONDS = 3, 8.0
-PROGRAMS = {"aiortc's ways": "benchmarks.stock", "all decoded": "benchmarks.watching", "nothing decoded": "qbcall"}
+STOCK, ALL, NOTHING = "aiortc's ways", "all decoded", "nothing decoded"
 """The first is what the others are compared with."""
+GOALS: dict[tuple[Picture, str], dict[str, float]] = {
+    (LARGE, "VP8"): {ALL: 0.45, NOTHING: 0.30},
+    (SMALL, "VP8"): {ALL: 0.45},
+    (LARGE, "H264"): {ALL: 0.35},
+}
+"""Ratio of the processor time to aiortc's, at most."""
+MEMORY = 0.65
+"""The same of the memory."""
 
 
-async def compare(picture: Picture, turns: int, seconds: float) -> list[Figure]:
+async def compare(
+    picture: Picture, turns: int, seconds: float, codec: str = "VP8", settle: float = SETTLE
+) -> list[Figure]:
     """Processor time and memory of one participant of four, the ways in turn."""
-    samples: dict[str, list[Sample]] = {name: [] for name in PROGRAMS}
+    programs = {
+        STOCK: Ways(stock=True, codec=codec),
+        ALL: Ways(watching=True, codec=codec),
+        NOTHING: Ways(codec=codec),
+    }
+    samples: dict[str, list[Sample]] = {name: [] for name in programs}
     for _ in range(turns):
-        for name, program in PROGRAMS.items():
-            samples[name].append(await sampled(picture, seconds, program))
-    title = "{}x{}@{}, one of four".format(*picture)
-    figures = [told(f"{title}, {name}", some) for name, some in samples.items()]
+        for name, ways in programs.items():
+            samples[name].append(await sampled(picture, seconds, ways, settle=settle))
+    title = "{}x{}@{} {}, one of four".format(*picture, codec)
     (_, stock), *others = samples.items()
+    goals = GOALS.get((picture, codec), {})
+    figures = [figure for name, some in samples.items() for figure in told(f"{title}, {name}", some)]
     for name, ours in others:
-        for what in ("percent", "memory"):
+        for what, most in (("percent", goals.get(name)), ("memory", MEMORY)):
             few, many = ([getattr(one, what) for one in some] for some in (ours, stock))
-            figures.append(ratio(f"{title}, {name}: {what}, ratio", few, many))
+            words = {"percent": "processor", "memory": "memory"}[what]
+            goal = "" if most is None else f"at most {most:g}"
+            figures.append(ratio(f"{title}, {name}: {words}, ratio to aiortc's ways", few, many, goal))
+        few, many = ([one.percent / sum(one.pictures + one.sent) for one in some] for some in (ours, stock))
+        figures.append(
+            ratio(f"{title}, {name}: processor for each picture sent or received, the same ratio", few, many)
+        )
     return figures
 
 
 MUTED = ("--mute", "audio", "--mute", "video")
-NOTHING = ("--source", "none")
+SILENT = ("--source", "none")
 
 
-async def mute(picture: Picture, turns: int, seconds: float) -> list[Figure]:
+async def mute(picture: Picture, turns: int, seconds: float, settle: float = SETTLE) -> list[Figure]:
     """What a muted participant costs above one who sends nothing, beside one who is not; all others are muted."""
     loud, muted = [], []
     for _ in range(turns):
-        some = [await sampled(picture, seconds, caller=words, others=MUTED) for words in ((), MUTED, NOTHING)]
+        some = [
+            await sampled(picture, seconds, caller=words, others=MUTED, settle=settle)
+            for words in ((), MUTED, SILENT)
+        ]
         nothing = some[-1].percent
         loud.append(max(some[0].percent - nothing, 0.1))
         muted.append(some[1].percent - nothing)
     title = "{}x{}@{}, one of four who is muted".format(*picture)
     return [
-        Figure(f"{title}: processor to send", f"{sorted(muted)[len(muted) // 2]:.1f} % of a core", spread(muted)),
+        middle(f"{title}: processor to send", muted, "% of a core"),
         ratio(f"{title}: processor to send, ratio to one who is not", muted, loud),
     ]
 
 
-def told(what: str, samples: list[Sample]) -> Figure:
+def told(what: str, samples: list[Sample]) -> list[Figure]:
     """The medians."""
-    percents = sorted(one.percent for one in samples)
     least = min(rate for one in samples for rate in one.pictures)
-    return Figure(
-        f"{what}: processor",
-        f"{percents[len(percents) // 2]:.1f} % of a core",
-        f"{spread(percents)}; at least {least:.1f} pictures per second received",
+    given = min(rate for one in samples for rate in one.sent)
+    codecs = Counter(codec for one in samples for codec in one.codecs)
+    came = ", ".join(f"{codec} in {count} directions" for codec, count in codecs.items())
+    percents = [one.percent for one in samples]
+    return [
+        Figure(
+            f"{what}: processor",
+            f"{median(percents):.1f} % of a core",
+            f"{spread(percents)}; at least {least:.1f} pictures per second received, {given:.1f} sent; {came}",
+        ),
+        middle(f"{what}: memory", [one.memory for one in samples], "MB", digits=0),
+    ]
+
+
+async def run(*, smoke: bool) -> AsyncIterator[Figure]:
+    """All figures of this module, as they are measured."""
+    for part in quick() if smoke else whole():
+        for figure in await part():
+            yield figure
+
+
+def whole() -> Iterator[Part]:
+    """What is measured, one after the other."""
+    yield partial(compare, LARGE, TURNS, SECONDS)
+    yield partial(compare, SMALL, TURNS, SECONDS)
+    yield partial(compare, LARGE, TURNS, SECONDS, "H264")
+    yield partial(mute, LARGE, TURNS, SECONDS)
+    yield partial(quality, TURNS, 5.0)
+    yield partial(one_process, LARGE, TURNS, SECONDS)
+    yield partial(one_process, HIGH, TURNS, SECONDS)
+    yield partial(beginning, TURNS, 6)
+    yield partial(blackouts, TURNS, 2.0, [4.0, 12.0])
+    yield partial(losses, TURNS, 10.0)
+    yield partial(recording, TURNS, 300)
+
+
+def quick() -> Iterator[Part]:
+    """The same in short, to see that it works."""
+    yield partial(compare, TINY, 1, 1.0, "H264", settle=0.5)
+    yield partial(mute, TINY, 1, 1.0, settle=0.5)
+    yield together
+    yield partial(recording, 1, 10)
+
+
+async def together() -> list[Figure]:
+    """Parts that say nothing beside each other, but that they work."""
+    some = await asyncio.gather(
+        quality(1, 0.5, settle=0.5, codecs=CODECS[-1:]),
+        one_process(TINY, 1, 0.5, settle=0.5),
+        beginning(1, 0),
+        blackouts(1, 0.3, [0.5], after=0.5),
+        losses(1, 0.5, settle=0.2, percents=(0, 10)),
     )
-
-
-async def run(*, smoke: bool) -> list[Figure]:
-    """All figures of this module."""
-    if smoke:
-        return [*await compare((160, 120, 10), 1, 1.0), *await mute((160, 120, 10), 1, 1.0), *await recording(1, 10)]
-    figures = [figure for picture in PICTURES for figure in await compare(picture, TURNS, SECONDS)]
-    return [*figures, *await mute(PICTURES[0], TURNS, SECONDS), *await recording(TURNS, 300)]
+    return [figure for figures in some for figure in figures]

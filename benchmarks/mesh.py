@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import psutil
 
 from benchmarks.figures import Figure
+from benchmarks.gathering import NAMES, Picture
+from benchmarks.ways import OURS, Ways
 from qbcall.devserver import DevServer
 
-NAMES = ("ann", "bob", "cat", "dan")
-Picture = tuple[int, int, int]
-"""Width, height, and pictures per second."""
 SETTLE = 3.0
 """Seconds of the call before the measurement."""
+STATS = ("--stats", "1")
+"""Every second the statistics, which tell the codecs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +37,18 @@ class Sample:
     """Megabytes."""
     pictures: list[float]
     """Per second, that were received from each peer."""
+    codecs: list[str]
+    """Those of the pictures that came in, of each direction of which this is known."""
+    sent: list[float]
+    """Pictures per second of the caller, that each of the others received."""
 
 
 async def start(
-    server: DevServer, name: str, picture: Picture, *words: str, program: str = "qbcall"
+    server: DevServer, name: str, picture: Picture, *words: str, ways: Ways = OURS
 ) -> asyncio.subprocess.Process:
-    """Run the program, which is a module, for a user of the server; `until` reads what it writes."""
+    """Run the program for a user of the server; `until` reads what it writes."""
     width, height, fps = picture
-    environment = os.environ | {
+    environment = ways.environment | {
         "QBCALL_PASSWORD": server.accounts[name],
         "QBCALL_JID": f"{name}@{server.domain}",
         "QBCALL_SERVER": f"{server.host}:{server.port}",
@@ -55,7 +60,7 @@ async def start(
     }
     return await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", program, *words, "--json", "--quiet"),
+        *("-m", "benchmarks.ways", *words, "--json", "--quiet"),
         env=environment,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
@@ -63,9 +68,9 @@ async def start(
     )
 
 
-async def measure(picture: Picture, seconds: float) -> list[Figure]:
+async def measure(picture: Picture, seconds: float, settle: float = SETTLE) -> list[Figure]:
     """Processor time and memory of the caller, in a call that lasts `seconds` after it has settled."""
-    sample = await sampled(picture, seconds)
+    sample = await sampled(picture, seconds, settle=settle)
     title = "{}x{}@{}, one of four".format(*picture)
     got = sample.pictures
     return [
@@ -76,42 +81,73 @@ async def measure(picture: Picture, seconds: float) -> list[Figure]:
 
 
 async def sampled(
-    picture: Picture, seconds: float, program: str = "qbcall", caller: Sequence[str] = (), others: Sequence[str] = ()
+    picture: Picture,
+    seconds: float,
+    ways: Ways = OURS,
+    *,
+    caller: Sequence[str] = (),
+    others: Sequence[str] = (),
+    settle: float = SETTLE,
 ) -> Sample:
-    """One call, in which the caller runs this program; with these more words for its command, and for the others'."""
+    """One call, in which the caller has these ways; with these more words for its command, and for the others'.
+
+    The others have our ways, and the caller's codec.
+    """
     first, *callees = NAMES
+    codecs: dict[tuple[str, str], str] = {}
     async with DevServer(accounts=NAMES) as server:
-        answering = [await start(server, name, picture, "answer", "--once", *others) for name in callees]
+        theirs = Ways(codec=ways.codec)
+        answering = [
+            await start(server, name, picture, "answer", "--once", *STATS, *others, ways=theirs) for name in callees
+        ]
         for process in answering:
             await until(process, "link.online")
-        duration = str(SETTLE + seconds + 1)
-        words = ("call", *(f"{name}@{server.domain}" for name in callees), "--duration", duration, *caller)
-        calling = await start(server, first, picture, *words, program=program)
+        duration = str(settle + seconds + 1)
+        words = ("call", *(f"{name}@{server.domain}" for name in callees), "--duration", duration, *STATS, *caller)
+        calling = await start(server, first, picture, *words, ways=ways)
         for _ in callees:
             await until(calling, "peer.state", new="connected")
-        percent, memory = await watch(calling.pid, seconds)
-        ended = await until(calling, "call.ended")
-        for process in answering:
+        percent, memory = await watch(calling.pid, seconds, settle)
+        ended = await until(calling, "call.ended", note=partial(note, codecs, first))
+        for process in answering:  # their call with each other would go on
             process.terminate()
+        theirs_ended = [
+            await until(process, "call.ended", note=partial(note, codecs, name))
+            for name, process in zip(callees, answering, strict=True)
+        ]
         await asyncio.gather(calling.communicate(), *(process.communicate() for process in answering))
-    got = [peer["frames"].get("video", 0) / float(ended["connected"]) for peer in ended["peers"].values()]
-    return Sample(percent, memory, got)
+    connected = float(ended["connected"])
+    got = [peer["frames"].get("video", 0) / connected for peer in ended["peers"].values()]
+    given = [one["peers"][ended["caller"]]["frames"].get("video", 0) / connected for one in theirs_ended]
+    return Sample(percent, memory, got, list(codecs.values()), given)
 
 
-async def watch(pid: int, seconds: float) -> tuple[float, float]:
+def note(codecs: dict[tuple[str, str], str], receiver: str, line: dict[str, Any]) -> None:
+    """What a line says about the codec of pictures that came in; the codec of the packets, not what was agreed."""
+    if line["type"] == "stats" and (codec := line["report"]["received"].get("video", {}).get("codec")):
+        codecs[receiver, line["peer"]] = codec
+
+
+async def watch(pid: int, seconds: float, settle: float) -> tuple[float, float]:
     """Percent of a core and megabytes of a process, over `seconds`."""
     process = psutil.Process(pid)
-    await asyncio.sleep(SETTLE)
+    await asyncio.sleep(settle)
     process.cpu_percent()
     await asyncio.sleep(seconds)
     return process.cpu_percent(), process.memory_info().rss / 1e6
 
 
-async def until(process: asyncio.subprocess.Process, kind: str, **fields: str) -> dict[str, Any]:
-    """The next line of this type with these fields."""
+async def until(
+    process: asyncio.subprocess.Process,
+    kind: str,
+    note: Callable[[dict[str, Any]], None] = lambda line: None,
+    **fields: str,
+) -> dict[str, Any]:
+    """The next line of this type with these fields; `note` is told all until then."""
     assert process.stdout is not None
     async for text in process.stdout:
         line: dict[str, Any] = json.loads(text)
+        note(line)
         if line["type"] == kind and all(line.get(name) == value for name, value in fields.items()):
             return line
     raise RuntimeError(f"the process ended without {kind}")
@@ -125,5 +161,5 @@ def shown(values: Sequence[float]) -> str:
 async def run(*, smoke: bool) -> list[Figure]:
     """All figures of this module."""
     if smoke:
-        return await measure((160, 120, 10), 1.0)
+        return await measure((160, 120, 10), 1.0, settle=0.5)
     return [*await measure((320, 240, 15), 10.0), *await measure((640, 480, 30), 10.0)]

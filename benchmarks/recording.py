@@ -14,7 +14,7 @@ from aiortc.codecs import depayload, get_encoder
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtp import RtpPacket
 
-from benchmarks.figures import Figure, ratio, spread
+from benchmarks.figures import Figure, middle, ratio
 from qbcall.adapters.rtc_decoding import DecoderThread, LazyDecoder
 from qbcall.adapters.rtc_format import Format
 from qbcall.adapters.rtc_pictures import Pictures
@@ -111,7 +111,7 @@ async def recording(turns: int, count: int) -> list[Figure]:
                 assert sum(bool(packet.size) for packet in container.demux()) == count
     title = "640x480@30, recording, per video frame"
     return [
-        Figure(f"{title}: as it came", f"{sorted(ours)[len(ours) // 2]:.0f} us, goal {GOAL:g}", spread(ours, 0)),
-        Figure(f"{title}: decoded and encoded", f"{sorted(theirs)[len(theirs) // 2]:.0f} us", spread(theirs, 0)),
+        middle(f"{title}: as it came", ours, "us", f"at most {GOAL:g} us", 0),
+        middle(f"{title}: decoded and encoded", theirs, "us", digits=0),
         ratio(f"{title}: decoded and encoded, ratio to as it came", theirs, ours),
     ]
