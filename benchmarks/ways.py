@@ -6,6 +6,7 @@ environment names.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
@@ -14,7 +15,8 @@ from types import ModuleType
 
 from aiortc.codecs import h264, vpx
 
-from qbcall.adapters import rtc_bitrate, rtc_codecs, rtc_demand, rtc_receive, rtc_sender
+from qbcall import loop
+from qbcall.adapters import rtc_arrival, rtc_bitrate, rtc_codecs, rtc_demand, rtc_receive, rtc_sender
 from qbcall.cli import main
 from qbcall.core.model import MediaKind
 from qbcall.media.sinks import Null
@@ -29,7 +31,8 @@ class Ways:
     """How a process sends and receives."""
 
     stock: bool = False
-    """As aiortc does: an encoder for each peer, with its own settings; its buffers, and a decoder for each track."""
+    """As aiortc does: an encoder for each peer, with its own settings; its buffers, a decoder for
+    each track, and asyncio's own loop."""
     watching: bool = False
     """The sink `null` has everything decoded, and does nothing with it."""
     codec: str = "VP8"
@@ -47,6 +50,8 @@ class Ways:
         if self.stock:
             replace(rtc_sender, "ENCODES_ONCE", False)
             replace(rtc_receive, "SUITED", False)
+            replace(rtc_arrival, "KNOWN", False)
+            replace(loop, "run", asyncio.run)
             replace(rtc_sender, "warn", lambda: None)  # it is on purpose
         if self.watching:
             Null.kinds = tuple(MediaKind)
