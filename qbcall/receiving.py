@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from qbcall.core.model import MediaKind, User
 from qbcall.errors import QbcallError
@@ -19,19 +19,32 @@ class Receiving:
     """What takes the received media of one call."""
 
     def __init__(self, peers: Mapping[User, Peer]) -> None:
-        self.sinks: Sequence[Sink] = ()
         self.errors: list[Exception] = []
         """Why sinks broke; each gets nothing more from then on, and the call goes on."""
         self._peers = peers
-        self._broken: list[Sink] = []
+        self._sinks: Sequence[Sink] = ()
+        self._working: list[Sink] = []
+        """Those that did not break."""
+        self._recorders: list[EncodedSink] = []
+        """Those of them that take media as it came."""
+
+    @property
+    def sinks(self) -> Sequence[Sink]:
+        """All that were opened for the call."""
+        return self._sinks
+
+    @sinks.setter
+    def sinks(self, sinks: Sequence[Sink]) -> None:
+        self._sinks = sinks
+        self._use(list(sinks))
 
     def deliver(self, user: User, frame: Frame) -> None:
         """Received media."""
         incoming = self._peers[user].received(frame)
         incoming.push(frame)
         kind = incoming.kind
-        for sink in self.sinks:
-            if sink in self._broken or kind not in sink.kinds:
+        for sink in self._working:
+            if kind not in sink.kinds:
                 continue
             try:
                 sink.write(user, frame)
@@ -40,9 +53,7 @@ class Receiving:
 
     def wants(self, user: User, kind: MediaKind) -> bool:
         """Whether anybody takes received media of this kind: a sink, or the application."""
-        return self._peers[user].wants(kind) or any(
-            kind in sink.kinds and sink not in self._broken for sink in self.sinks
-        )
+        return self._peers[user].wants(kind) or any(kind in sink.kinds for sink in self._working)
 
     def passed(self, user: User, kind: MediaKind) -> None:
         """Media was received that nobody took."""
@@ -50,14 +61,14 @@ class Receiving:
 
     def records(self, user: User, kind: MediaKind) -> bool:
         """Whether a sink takes received media of this kind as it came."""
-        return any(True for _ in self._recorders(kind))
+        return any(kind in sink.encoded_kinds for sink in self._recorders)
 
     def record(self, user: User, frame: EncodedFrame) -> bool:
         """Received media, as it came; whether a sink needs a complete picture."""
         needed = False
-        for sink in self._recorders(frame.kind):
+        for sink in self._recorders:
             try:
-                needed |= sink.write_encoded(user, frame)
+                needed |= frame.kind in sink.encoded_kinds and sink.write_encoded(user, frame)
             except Exception as error:
                 self._break(sink, error)
         return needed
@@ -68,13 +79,12 @@ class Receiving:
             if isinstance(result, Exception):
                 self._note(result)
 
-    def _recorders(self, kind: MediaKind) -> Iterator[EncodedSink]:
-        for sink in self.sinks:
-            if isinstance(sink, EncodedSink) and kind in sink.encoded_kinds and sink not in self._broken:
-                yield sink
+    def _use(self, sinks: list[Sink]) -> None:
+        self._working = sinks
+        self._recorders = [sink for sink in sinks if isinstance(sink, EncodedSink)]
 
     def _break(self, sink: Sink, error: Exception) -> None:
-        self._broken.append(sink)
+        self._use([one for one in self._working if one is not sink])
         self._note(error)
 
     def _note(self, error: Exception) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import pytest
-from aiortc import RTCDtlsTransport
 from aiortc.rtp import is_rtcp
 
 from qbcall import Call, Client, IncomingCall, MemoryHub, PeerConnected
+from qbcall.adapters.rtc_arrival import is_media
+from qbcall.adapters.rtc_lasting import LastingPath
 from qbcall.adapters.rtc_path import Path
 from qbcall.core.inputs import IceFailed, Input
 from qbcall.core.model import MediaKind, User
@@ -30,18 +31,18 @@ class News:
         self.sent = 0
         """Packets of sound or picture, by anybody."""
         self._event = asyncio.Event()
-        step, send = Driver._step, RTCDtlsTransport._send_rtp
+        step, send = Driver._step, LastingPath.send_now
 
         def noting_step(driver: Driver, what: Input) -> None:
             step(driver, what)
             self._event.set()
 
-        async def counting_send(transport: RTCDtlsTransport, data: bytes) -> None:
-            self.sent += not is_rtcp(data)
-            await send(transport, data)
+        def counting_send(path: LastingPath, data: bytes) -> None:
+            self.sent += is_media(data) and not is_rtcp(data)
+            send(path, data)
 
         patch.setattr(Driver, "_step", noting_step)
-        patch.setattr(RTCDtlsTransport, "_send_rtp", counting_send)
+        patch.setattr(LastingPath, "send_now", counting_send)
 
     async def until(self, holds: Callable[[], bool]) -> None:
         async with asyncio.timeout(PATIENCE):

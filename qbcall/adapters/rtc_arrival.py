@@ -18,12 +18,18 @@ from aiortc import RTCDtlsTransport, RTCRtpReceiver
 from aiortc.rtcdtlstransport import RtpRouter, State
 from aiortc.rtp import RtpPacket, is_rtcp
 
-from qbcall.adapters.rtc_stats import settled
+from qbcall.adapters.rtc_settled import settled
 
 log = logging.getLogger("qbcall.adapters.rtc")
 
 FIRST, LAST = 128, 191
 """First byte of a datagram that is SRTP or SRTCP (RFC 7983, section 7)."""
+
+
+def is_media(datagram: bytes) -> bool:
+    """Whether it is, or reports on media."""
+    return FIRST <= datagram[0] <= LAST
+
 
 Take = Callable[[RtpPacket, int], None]
 """Takes a packet, with the time in milliseconds when it came."""
@@ -35,6 +41,13 @@ class MediaPath(Protocol):
 
     media: Callable[[bytes], bool] | None
     """Tells whether it took the datagram; else it waits to be received."""
+
+    def send_now(self, data: bytes) -> None:
+        """Send a datagram.
+
+        Raises:
+            ConnectionError: there is no path yet, or no more.
+        """
 
 
 class Arrival:
@@ -49,7 +62,7 @@ class Arrival:
 
     def take(self, datagram: bytes) -> bool:
         """Whether it was media, and is done with. Never raises, whatever a stranger writes."""
-        if not FIRST <= datagram[0] <= LAST or self._transport._state is not State.CONNECTED:
+        if not is_media(datagram) or self._transport._state is not State.CONNECTED:
             return False
         self._known[_BYTES] += len(datagram)
         self._known[_PACKETS] += 1

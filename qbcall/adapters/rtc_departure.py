@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import time
 
-from aiortc import RTCRtpCodecParameters, RTCRtpSender
+from aiortc import RTCDtlsTransport, RTCRtpCodecParameters, RTCRtpSender
+from aiortc.rtcdtlstransport import State
 from aiortc.rtcrtpsender import RTCEncodedFrame, random_sequence_number
 from aiortc.rtp import RTP_HISTORY_SIZE, HeaderExtensionsMap, RtpPacket
 from aiortc.utils import random32
 
-from qbcall.adapters.rtc_stats import settled
+from qbcall.adapters.rtc_arrival import MediaPath
+from qbcall.adapters.rtc_settled import settled
 
 NTP_EPOCH = 2_208_988_800
 """Seconds from 1900 to 1970 (RFC 5905, section 6)."""
@@ -31,6 +33,8 @@ class Departure:
         self._mid: str | None = known[_MID]
         self._history: dict[int, RtpPacket] = known[_HISTORY]
         self._extensions: HeaderExtensionsMap = known[_EXTENSIONS]
+        path = sender.transport.transport._connection
+        self._path = path if KNOWN and isinstance(path, MediaPath) else None
         self._number = random_sequence_number()
         self._origin = random32()
 
@@ -57,12 +61,25 @@ class Departure:
             if frame.audio_level is not None:
                 packet.extensions.audio_level = (False, -frame.audio_level)
             self._history[self._number % RTP_HISTORY_SIZE] = packet
-            settled(self._sender.transport._send_rtp(packet.serialize(self._extensions)))
+            self._send(packet.serialize(self._extensions))
             self._known[_OCTETS] += len(payload)
             self._known[_PACKETS] += 1
             self._number = (self._number + 1) % 2**16
         self._known[_NTP_STAMP] = (NTP_EPOCH << 32) + (now << 32) // 10**9
         self._known[_RTP_STAMP] = stamp
+
+    def _send(self, data: bytes) -> None:
+        transport = self._sender.transport
+        if self._path is None:
+            settled(transport._send_rtp(data))
+            return
+        if transport._state is not State.CONNECTED:
+            raise ConnectionError("it is not connected")
+        encrypted = transport._tx_srtp.protect(data)
+        self._path.send_now(encrypted)
+        counters = vars(transport)
+        counters[_SENT_BYTES] += len(encrypted)
+        counters[_SENT_PACKETS] += 1
 
 
 _MID, _HISTORY, _EXTENSIONS, _OCTETS, _PACKETS, _NTP_STAMP, _RTP_STAMP = NAMES = [
@@ -73,3 +90,8 @@ _MID, _HISTORY, _EXTENSIONS, _OCTETS, _PACKETS, _NTP_STAMP, _RTP_STAMP = NAMES =
     )
 ]
 """What aiortc's own way uses of a sender, and this one too; `rtc_sender` looks whether it does."""
+_SENT_BYTES, _SENT_PACKETS = "_RTCDtlsTransport__tx_bytes", "_RTCDtlsTransport__tx_packets"
+KNOWN = {_SENT_BYTES, _SENT_PACKETS, "_state", "_tx_srtp", "protect"} <= set(
+    RTCDtlsTransport._send_rtp.__code__.co_names
+)
+"""Whether packets can be encrypted here; else aiortc does it in its own way."""

@@ -26,6 +26,7 @@ from qbcall.adapters.rtc_freshness import QUIET, Freshness
 from qbcall.adapters.rtc_path import SERVER_PATIENCE, Address, Path, parameters
 from qbcall.adapters.rtc_search import Search
 from qbcall.adapters.rtc_servers import TurnServer, turn_servers
+from qbcall.adapters.rtc_settled import settled
 
 log = logging.getLogger("qbcall.adapters.rtc")
 
@@ -82,11 +83,22 @@ class LastingPath(Path):
                 self._ask_others()
 
     async def sendto(self, data: bytes, component: int) -> None:
-        """Send, if the peer consents; what is sent while it cannot be reached is lost, as on any network."""
-        if self._freshness is None or self._freshness.may_send(asyncio.get_running_loop().time()):
-            pair = self._nominated.get(component)
-            if pair is None or pair.protocol in self._protocols:
-                await super().sendto(data, component)
+        """See `send_now`."""
+        self.send_now(data)
+
+    def send_now(self, data: bytes) -> None:
+        """Send, if the peer consents; what is sent while it cannot be reached is lost, as on any network.
+
+        Raises:
+            ConnectionError: there is no path yet, or no more.
+        """
+        pair = self._nominated.get(1)
+        if self._freshness is not None and not self._freshness.may_send(asyncio.get_running_loop().time()):
+            return
+        if pair is None:
+            raise ConnectionError("there is no path")
+        if pair.protocol in self._protocols:
+            settled(pair.protocol.send_data(data, pair.remote_addr))
 
     async def close(self) -> None:
         """Close it."""

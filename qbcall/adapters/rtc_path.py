@@ -29,6 +29,7 @@ from aioice.turn import UDP_SOCKET_BUFFER_SIZE, TurnTransport
 
 from qbcall.adapters.rtc_search import Search
 from qbcall.adapters.rtc_servers import StunServer, TurnServer, stun_servers, turn_servers
+from qbcall.adapters.rtc_settled import settled
 from qbcall.loop import gather
 
 log = logging.getLogger("qbcall.adapters.rtc")
@@ -246,6 +247,14 @@ class Path(Connection):
                 return True
             self.data_received(data, component)
         return False
+
+    def send_now(self, data: bytes) -> None:
+        """Send what needs no waiting.
+
+        Raises:
+            ConnectionError: there is no path yet, or no more.
+        """
+        settled(self.sendto(data, 1))
 
     @property
     def heard_at(self) -> float | None:

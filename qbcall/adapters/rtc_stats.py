@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import av
 import numpy as np
@@ -22,6 +22,7 @@ from aiortc.stats import (
     RTCStatsReport,
 )
 
+from qbcall.adapters.rtc_settled import settled
 from qbcall.adapters.rtc_tracks import Asked, FrameCount, OutgoingTrack
 from qbcall.adapters.rtc_viewer import Received
 from qbcall.core.model import Counts, MediaKind, StreamStats
@@ -241,21 +242,6 @@ def candidate_types(transport: RTCIceTransport) -> tuple[str, str] | None:
 def pick(stats: RTCStatsReport, wanted: type[T]) -> list[T]:
     """The entries of this class."""
     return [entry for entry in stats.values() if isinstance(entry, wanted)]
-
-
-def settled(coroutine: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine that never waits, as aiortc's `getStats` of one sender or receiver.
-
-    Raises:
-        RuntimeError: it waits.
-    """
-    try:
-        coroutine.send(None)
-    except StopIteration as end:
-        result: T = end.value
-        return result
-    coroutine.close()
-    raise RuntimeError("a coroutine that should be done at once waits")
 
 
 def kinds_of(streams: Iterable[SentStream | ReceivedStream]) -> dict[MediaKind, StreamStats]:

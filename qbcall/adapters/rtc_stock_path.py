@@ -17,7 +17,8 @@ from aiortc import RTCIceServer, RTCPeerConnection
 from aiortc.stats import RTCTransportStats
 
 from qbcall.adapters.rtc_addresses import IceSettings, local_addresses
-from qbcall.adapters.rtc_stats import pick, settled
+from qbcall.adapters.rtc_settled import settled
+from qbcall.adapters.rtc_stats import pick
 from qbcall.errors import InvalidArgument
 
 

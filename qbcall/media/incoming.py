@@ -149,7 +149,7 @@ class Incoming:
 
     @property
     def _iterated(self) -> bool:
-        return any(not listener.ended for listener in self._listeners)
+        return len(self._listeners) > 0 and any(not listener.ended for listener in self._listeners)
 
     def _listen(self, listener: Listener) -> None:
         if self._closed:

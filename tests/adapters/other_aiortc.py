@@ -33,7 +33,7 @@ CHANGES: dict[str, tuple[Any, str, set[str]]] = {
     "an encoder": (Vp8Encoder, "__init__", {ENCODERS}),
     "packets to a receiver": (RTCRtpReceiver, "_handle_rtp_packet", {COUNTS, DEMAND, PACKETS}),
     "reports to a receiver": (RTCRtpReceiver, "_handle_rtcp_packet", {COUNTS}),
-    "datagrams": (RTCDtlsTransport, "_recv_next", {DATAGRAMS, RUBBISH}),
+    "datagrams": (RTCDtlsTransport, "_recv_next", {DATAGRAMS, HANDSHAKE, RUBBISH}),
     "the rate that is told": (RemoteBitrateEstimator, "add", {PACKETS}),
     "how a connection connects": (RTCPeerConnection, "_RTCPeerConnection__connect", {CLOSING}),
     "checks": (aioice.Connection, "check_incoming", {PATH}),

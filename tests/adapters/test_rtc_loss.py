@@ -8,10 +8,12 @@ from itertools import pairwise
 
 import av
 import pytest
-from aiortc import RTCDtlsTransport, RTCRtpReceiver
+from aiortc import RTCRtpReceiver
 from aiortc.rtp import is_rtcp
 
+from qbcall.adapters.rtc_arrival import is_media
 from qbcall.adapters.rtc_codecs import CODECS
+from qbcall.adapters.rtc_lasting import LastingPath
 from qbcall.media.frames import AUDIO_BLOCK
 from tests.adapters.rtc_room import BOTH, CALL, Endpoint, colour, is_near, join, pitch, run
 
@@ -27,17 +29,18 @@ class Path:
         self.lost = 0
         self._sent = 0
         self._news = asyncio.Event()
-        send = RTCDtlsTransport._send_rtp
+        send = LastingPath.send_now
 
-        async def lossy(transport: RTCDtlsTransport, data: bytes) -> None:
-            self._sent += 1
-            if self.loses(self._sent, is_rtcp(data)):
+        def lossy(path: LastingPath, data: bytes) -> None:
+            media = is_media(data)
+            self._sent += media
+            if media and self.loses(self._sent, is_rtcp(data)):
                 self.lost += 1
                 self._news.set()
             else:
-                await send(transport, data)
+                send(path, data)
 
-        patch.setattr(RTCDtlsTransport, "_send_rtp", lossy)
+        patch.setattr(LastingPath, "send_now", lossy)
 
     async def until_lost(self, count: int) -> None:
         """Wait until so many are."""
