@@ -163,7 +163,7 @@ def send_accept(peer: Peer, what: AnswerReady) -> None:
     """The answer is ready; it is kept, for it may get lost."""
     peer.agreed = True
     peer.acceptance = (
-        RestartAnswer(call=peer.call, offer_id=peer.restart_id, answer=what.answer)
+        RestartAnswer(call=peer.call, offer_id=peer.restart_id, answer=what.answer, anew=True)
         if peer.restart_id
         else Accept(call=peer.call, answer=what.answer, info=peer.room.info, data=peer.room.data, receipts=True)
     )

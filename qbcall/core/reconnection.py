@@ -193,7 +193,7 @@ class Reconnection:
     def apply(self, what: RestartAnswer) -> None:
         """The fresh offer is answered: from now on the path has a whole interval to come up."""
         self.awaits_answer = False
-        if self.peer.speaker in self.anew:
+        if began_anew(self, what):
             self.peer.room.began_anew(self.peer.user)
         self.anew.clear()
         self.peer.pin(what.answer)
@@ -260,7 +260,12 @@ def is_strange(watch: Reconnection, what: RestartOffer) -> bool:
 
 def is_strange_answer(watch: Reconnection, what: RestartAnswer) -> bool:
     """It answers the present offer, with other keys, and is not of the device that takes part or took its place."""
-    return is_current(watch, what) and not watch.peer.knows(what.answer) and watch.peer.speaker not in watch.anew
+    return is_current(watch, what) and not watch.peer.knows(what.answer) and not began_anew(watch, what)
+
+
+def began_anew(watch: Reconnection, what: RestartAnswer) -> bool:
+    """It is of a client of the lost user that says, now or before, that it has forgotten the call."""
+    return watch.peer.speaker in watch.anew or (what.anew and is_lost(watch, what))
 
 
 R = Recovery

@@ -126,6 +126,8 @@ class RestartAnswer:
     call: CallId
     offer_id: str
     answer: Description
+    anew: bool = False
+    """The sender's client began anew, and did not know the call: it has other keys. See `NotKnown`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

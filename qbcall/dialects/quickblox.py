@@ -34,10 +34,10 @@ from qbcall.core.signals import (
 )
 from qbcall.dialects.jid import bare_jid
 from qbcall.dialects.quickblox_info import decline_reason, read_info, write_info
-from qbcall.dialects.quickblox_message import read_update
+from qbcall.dialects.quickblox_message import KNOWN, read_update
 from qbcall.dialects.quickblox_participant import read_participant_data, read_receipts, write_participant
 from qbcall.dialects.quickblox_preconnect import REASON, read_early, read_takes_early, write_early
-from qbcall.dialects.xml import CLIENT, Fields, add, children, local_name, utf8_size
+from qbcall.dialects.xml import CLIENT, KNOWN_KEY, Fields, add, children, local_name, utf8_size
 from qbcall.errors import InvalidArgument, Malformed
 
 MODULE = "WebRTCVideoChat"
@@ -311,7 +311,9 @@ def _update(call: CallId, params: Fields) -> Signal:
         case "offer":
             return offer(call=call, offer_id=offer_id, offer=_description(description))
         case "answer":
-            return answer(call=call, offer_id=offer_id, answer=_description(description))
+            answered = answer(call=call, offer_id=offer_id, answer=_description(description))
+            anew = read_info(params).get(KNOWN_KEY) == KNOWN[NotKnown]
+            return replace(answered, anew=True) if anew and isinstance(answered, RestartAnswer) else answered
         case other:
             raise Malformed(f"sessionDescription: the type is offer or answer, not {other[:40]!r}")
 

@@ -16,6 +16,7 @@ from qbcall.core.signals import (
     Probe,
     Receipt,
     ReceptionReport,
+    RestartAnswer,
     Signal,
     Update,
 )
@@ -88,6 +89,8 @@ def write_info(params: Element, signal: Signal) -> None:
             info = reception_info(signal)
         case Probe() | NotKnown():
             info = {KNOWN_KEY: KNOWN[type(signal)]}
+        case RestartAnswer(anew=True):
+            info = {KNOWN_KEY: KNOWN[NotKnown]}
         case _:
             return
     if not info:

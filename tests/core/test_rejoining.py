@@ -183,6 +183,19 @@ def test_offer_that_got_lost_is_sent_again() -> None:
     assert first == second
 
 
+def test_program_that_gets_an_offer_before_it_is_asked_says_with_its_answer_that_it_began_anew() -> None:
+    """Its keys are others, which nobody else may have."""
+    world = killed()
+    world.swallow = lambda sender, to, signal: isinstance(signal, Probe)
+    begin_anew(world, "B", 14.0)
+    world.run_until(20.0)
+    assert world.states("A") == {"B": "CONNECTED"}
+    assert world.states("B/new") == {"A": "CONNECTED"}
+    (answer,) = (signal for _, _, signal in world["B/new"].sent if isinstance(signal, RestartAnswer))
+    assert answer.anew
+    assert not world.sent("B/new", NotKnown)
+
+
 def test_answer_that_got_lost_is_made_anew() -> None:
     """The next offer comes to a program that is connecting already."""
     world = killed()

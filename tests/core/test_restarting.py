@@ -242,6 +242,21 @@ def test_answer_of_another_device_with_other_keys_ends_it() -> None:
     assert world.told("B", ev.CallClosed) == ["CallClosed SECURITY"]
 
 
+def test_answer_of_a_program_that_began_anew_may_have_other_keys_only_while_the_user_is_lost() -> None:
+    world = connected()
+    world.swallow = lambda sender, to, signal: isinstance(signal, RestartAnswer)
+    world.run_until(10.05)
+    world.cut("A", "B")
+    world.run_until(18.0)
+    world.heal("A", "B")
+    world.run_until(20.0)
+    assert world.states("B") == {"A": "CONNECTED"}
+    made = [signal for _, _, signal in world["B"].sent if isinstance(signal, RestartOffer)][-1]
+    answer = RestartAnswer(call=world["A"].latest, offer_id=made.offer_id, answer=STRANGE[0], anew=True)
+    world.signal("A", "B", answer, "2")
+    assert world.told("B", ev.CallClosed) == ["CallClosed SECURITY"]
+
+
 def test_fresh_answer_of_the_device_that_takes_part_may_have_other_keys() -> None:
     """Browsers make keys for each connection."""
     world = cut_off(answers=False)

@@ -63,6 +63,7 @@ SIGNALS: list[Signal] = [
     EarlyAnswer(call=CALL, offer_id="o1", answer=SDP),
     RestartOffer(call=CALL, offer_id="o1", offer=SDP),
     RestartAnswer(call=CALL, offer_id="o1", answer=SDP),
+    RestartAnswer(call=CALL, offer_id="o1", answer=SDP, anew=True),
     Probe(call=CALL),
     NotKnown(call=CALL),
     Message(call=CALL, type="chat", data="hi", id="m1", seq=1),
