@@ -15,7 +15,7 @@ from typing import Protocol
 
 from aiortc import RTCRtpReceiver
 from aiortc.codecs import depayload, is_rtx
-from aiortc.rate import RateCounter, RemoteBitrateEstimator
+from aiortc.rate import MIN_FRAME_PERIOD_HISTORY_LENGTH, OveruseEstimator, RateCounter, RemoteBitrateEstimator
 from aiortc.rtcrtpreceiver import StreamStatistics
 from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtpPacket, pack_remb_fci, unwrap_rtx
 
@@ -80,6 +80,18 @@ class Rate:
             self._bytes -= self._parts.popleft()[1]
 
 
+class Estimator(OveruseEstimator):
+    """aiortc's, which looks for the least of the latest 60 intervals one by one, with each picture."""
+
+    def update_min_frame_period(self, ts_delta: float) -> float:
+        """The least interval; see `OveruseEstimator`."""
+        latest = self.ts_delta_hist
+        if len(latest) >= MIN_FRAME_PERIOD_HISTORY_LENGTH:
+            latest.pop(0)
+        latest.append(ts_delta)
+        return min(latest)
+
+
 class Reception:
     """Takes the packets of one receiver."""
 
@@ -98,6 +110,7 @@ class Reception:
         self._estimator: RemoteBitrateEstimator | None = known[_ESTIMATOR]
         if self._estimator is not None:
             self._estimator.incoming_bitrate = Rate()
+            self._estimator.estimator = Estimator()
 
     def take(self, packet: RtpPacket, arrived: int) -> None:
         """One came, at this time in milliseconds.
@@ -159,6 +172,7 @@ def is_known(receiver: type[RTCRtpReceiver]) -> bool:
                 (RateCounter.add, ["self", "value", "now_ms"]),
                 (RateCounter.rate, ["self", "now_ms"]),
                 (RateCounter.reset, ["self"]),
+                (OveruseEstimator.update_min_frame_period, ["self", "ts_delta"]),
                 (StreamStatistics.__init__, ["self", "clockrate"]),
                 (StreamStatistics.add, ["self", "packet"]),
                 (depayload, ["codec", "payload"]),

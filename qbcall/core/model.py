@@ -29,6 +29,8 @@ class MediaKind(enum.Enum):
     AUDIO = "audio"
     VIDEO = "video"
 
+    __hash__ = object.__hash__  # there is one of each; Enum's own is a function of Python, called for each packet
+
 
 class CallMedia(enum.Enum):
     """What a call is about (QuickBlox: conference type)."""
