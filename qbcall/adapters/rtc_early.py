@@ -51,6 +51,11 @@ class HeldTrack(OutgoingTrack):
         self._stream = stream
         self._released.set()
 
+    def prepare(self, codec: RTCRtpCodecParameters) -> None:
+        """See `OutgoingTrack`; not before it is released."""
+        if self._released.is_set():
+            super().prepare(codec)
+
     async def encoded(self, codec: RTCRtpCodecParameters) -> NoReturn:
         """See `OutgoingTrack`."""
         await self._released.wait()

@@ -27,7 +27,7 @@ from qbcall.adapters.rtc_guard import guard
 from qbcall.adapters.rtc_names import Names
 from qbcall.adapters.rtc_option import saying, says
 from qbcall.adapters.rtc_receive import Inlet, bare, receive
-from qbcall.adapters.rtc_sender import outgoing, send_shared
+from qbcall.adapters.rtc_sender import outgoing, prepare, send_shared
 from qbcall.adapters.rtc_stats import (
     ReceivedStream,
     SentStream,
@@ -44,6 +44,10 @@ from qbcall.errors import MediaError, NegotiationError
 
 if TYPE_CHECKING:
     from qbcall.adapters.rtc_impaired import ImpairedNetwork
+
+
+SENDING = ("sendrecv", "sendonly")
+"""Directions in which we send (RFC 8866, section 6.7)."""
 
 
 class Tell(Protocol):
@@ -135,6 +139,7 @@ class PeerConnection:
             self._add(kind)
         await self._use(remote, "offer")
         answer = await self._describe(await self._pc.createAnswer())
+        self._prepare()
         return Description(remote.complete(answer.sdp))
 
     async def apply(self, answer: Description) -> None:
@@ -146,6 +151,7 @@ class PeerConnection:
         if self._ours is None:
             raise NegotiationError("an answer came, but nothing was offered")
         await self._use(rtc_sdp.read_answer(answer.sdp, self._ours, self._admit), "answer")
+        self._prepare()
 
     def watch(self) -> None:
         """From now on tell what happens: our offer or answer is on its way."""
@@ -249,6 +255,12 @@ class PeerConnection:
                 self._limits.hold(kind, track.terms)
         transceiver.setCodecPreferences(CODECS[kind])
 
+    def _prepare(self) -> None:
+        """It is agreed what is sent: encode it while the path is looked for."""
+        for one in self._pc.getTransceivers():
+            if one.kind in self._outgoing and one.currentDirection in SENDING:
+                prepare(one, self._outgoing[one.kind])
+
     async def _describe(self, ours: RTCSessionDescription) -> Description:
         with self._search.here():
             await self._pc.setLocalDescription(ours)
@@ -348,7 +360,7 @@ class PeerConnection:
         return [
             SentStream(one, self._outgoing[one.kind], codec_to_send(MediaKind(one.kind), theirs))
             for one in self._pc.getTransceivers()
-            if one.kind in self._outgoing and one.currentDirection in ("sendrecv", "sendonly")
+            if one.kind in self._outgoing and one.currentDirection in SENDING
         ]
 
     def _received_streams(self) -> list[ReceivedStream]:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from functools import cache
 
 import aiortc
-from aiortc import RTCRtpSender
+from aiortc import RTCRtpCodecParameters, RTCRtpSender, RTCRtpTransceiver
 from aiortc.rtp import (
     RTCP_PSFB_APP,
     AnyRtcpPacket,
@@ -105,6 +105,13 @@ def send_shared(sender: RTCRtpSender, track: OutgoingTrack, clock: Callable[[], 
     sender._next_encoded_frame = track.encoded  # type: ignore[method-assign]
     sender._send_keyframe = track.ask  # type: ignore[method-assign]
     sender._handle_rtcp_packet = listen  # type: ignore[method-assign]
+
+
+def prepare(transceiver: RTCRtpTransceiver, track: OutgoingTrack) -> None:
+    """Have the track encoded, as aiortc will send it once the path is there."""
+    codecs: list[RTCRtpCodecParameters] = vars(transceiver).get("_codecs", [])  # else it is encoded then
+    if codecs:
+        track.prepare(codecs[0])
 
 
 def hear_reports(packet: RtcpRrPacket | RtcpSrPacket, ssrc: int, track: OutgoingTrack, at: float) -> None:

@@ -126,6 +126,11 @@ class Share:
             log.debug("nothing more can be sent: %r", error)
             self.close()
 
+    def begin_again(self) -> None:
+        """What was put was not used: a complete picture is needed now."""
+        self.incomplete = True
+        self.ask()
+
     def ask(self) -> None:
         """The peer needs a complete picture."""
         self._encoding.ask(self)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from aiortc import RTCRtpCodecParameters
 from aiortc.mediastreams import MediaStreamError
 
 from qbcall.adapters.rtc_encoder import SharedStream
@@ -21,6 +22,9 @@ class StockTrack(OutgoingTrack):
         super().__init__(stream)
         self._frames = stream
         self._feed: Feed | None = None
+
+    def prepare(self, codec: RTCRtpCodecParameters) -> None:
+        """Nothing: aiortc's sender has an encoder of its own."""
 
     async def recv(self) -> Frame:
         """The next frame; asked for by aiortc's sender.

@@ -21,6 +21,10 @@ from qbcall.media.frames import Frame
 log = logging.getLogger("qbcall.adapters.rtc")
 
 
+MOST_KEPT = 10
+"""Pictures that are kept for a path that comes soon; a third of a second at most rates."""
+
+
 class FrameCount:
     """How much of one kind of media went one way."""
 
@@ -77,26 +81,47 @@ class OutgoingTrack(MediaStreamTrack):
         """Where frames go that are encoded so."""
         self._stream = stream
         self._share: Share | None = None
+        self._send: Send | None = None
+        """Where frames go; None: the path is not there yet."""
+        self._kept: list[Encoded] = []
+        """The last that was complete and what followed it, until there is a path."""
+
+    def prepare(self, codec: RTCRtpCodecParameters) -> None:
+        """Have it encoded from now on: the path will be there soon, and what there is then goes at once."""
+        if self._share is None and self.readyState == "live":
+            self._share = self._stream.share(codec, self.terms, self._take)
 
     async def encoded(self, codec: RTCRtpCodecParameters) -> NoReturn:
-        """Send all there is. The share is taken when the first frame is asked for: nothing is encoded for nobody.
+        """Send all there is from now on; first the last complete picture with what followed it, or block of sound.
 
         Raises:
             MediaStreamError: there is no more.
         """
-        if self.readyState == "live":
-            try:
-                send = self.departs(codec)
-                self._share = self._stream.share(codec, self.terms, lambda encoded: self._send(encoded, send))
+        try:
+            self.prepare(codec)
+            if self._share is not None:
+                self._send = self.departs(codec)
+                kept, self._kept = self._kept, []
+                for encoded in kept:
+                    self._take(encoded)
+                if not kept:
+                    self._share.begin_again()
                 await self._share.over()
-            except Exception as error:
-                log.debug("nothing more to send of %s: %r", self.kind, error)
-            self.stop()
+        except Exception as error:
+            log.debug("nothing more to send of %s: %r", self.kind, error)
+        self.stop()
         raise MediaStreamError
 
-    def _send(self, encoded: Encoded, send: Send) -> None:
-        self.count.add(encoded.frame)
-        send(encoded.data)
+    def _take(self, encoded: Encoded) -> None:
+        if self._send is not None:
+            self.count.add(encoded.frame)
+            self._send(encoded.data)
+        elif encoded.complete:  # as each block of sound is
+            self._kept = [encoded]
+        elif len(self._kept) < MOST_KEPT:
+            self._kept += [encoded] if self._kept else []
+        else:
+            self._kept = []  # the path comes late: it begins with another complete picture
 
     async def recv(self) -> Frame:
         """See aiortc: a track has this. Nobody asks for frames that are not encoded.
