@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from math import nan
 from statistics import median
 from typing import TypedDict
 
@@ -43,8 +44,8 @@ class Ear:
     """When each came."""
 
     def delay(self, since: float) -> float:
-        """Seconds: the median of the sound from then on."""
-        return median(delay for at, delay in self.sound if delay is not None and at >= since)
+        """Seconds: the median of the sound from then on; NaN: none of it told."""
+        return median([delay for at, delay in self.sound if delay is not None and at >= since] or [nan])
 
 
 class Heard(TypedDict):
@@ -180,8 +181,9 @@ async def dark(length: float, starts: list[float], after: float) -> list[Dark]:
 def seen(ear: Ear, start: float, end: float, after: float) -> Dark:
     """Of one blackout."""
     video, audio = first(ear.pictures, end, after), first((at for at, _ in ear.sound), end, after)
-    last = max(at for at in ear.pictures if at < end)
-    assert last < start + (end - start) / 2, "nothing passes in a blackout"
+    last = max((at for at in ear.pictures if at < end), default=nan)
+    if last >= start + (end - start) / 2:  # nothing passes, but what came before may be decoded late
+        return Dark(video=nan, audio=nan, gap=nan)
     return Dark(video=video - end, audio=audio - end, gap=video - last - (end - start))
 
 

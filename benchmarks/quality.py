@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import nan
 from statistics import median
 from time import perf_counter
 from typing import TypedDict
@@ -150,8 +151,8 @@ async def quality(
 def shown(subject: str, codec: str, *, stock: list[Look], ours: list[Look]) -> list[Figure]:
     """The figures of one codec."""
     title = "{}x{}@{} {}, {}, told {} kbit/s".format(*PICTURE, codec, subject, RATE)
-    better = [median(one["psnr"]) - median(other["psnr"]) for one, other in zip(ours, stock, strict=True)]
-    rates = [one["rate"] / other["rate"] for one, other in zip(ours, stock, strict=True)]
+    better = [level(one) - level(other) for one, other in zip(ours, stock, strict=True)]
+    rates = [one["rate"] / (other["rate"] or nan) for one, other in zip(ours, stock, strict=True)]
     return [
         row(f"{title}, aiortc's ways: PSNR of luma", stock),
         row(f"{title}, ours: PSNR of luma", ours),
@@ -164,9 +165,14 @@ def shown(subject: str, codec: str, *, stock: list[Look], ours: list[Look]) -> l
     ]
 
 
+def level(one: Look) -> float:
+    """The median; NaN: no picture could be compared, e.g. as the machine was too busy."""
+    return median(one["psnr"] or [nan])
+
+
 def row(what: str, looks: list[Look]) -> Figure:
     """What was measured."""
-    values = [median(one["psnr"]) for one in looks]
+    values = [level(one) for one in looks]
     rates, sent, pictures = ([one[key] for one in looks] for key in ("rate", "sent", "pictures"))
     codecs = {one["codec"] for one in looks}
     return Figure(
