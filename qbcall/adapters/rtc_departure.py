@@ -56,7 +56,8 @@ class Departure:
                 ssrc=self._sender._ssrc,
                 payload=payload,
             )
-            packet.extensions.abs_send_time = (now << 18) // 10**9 % 2**24
+            # Of each packet: peers take a packet that comes later than it was sent for a sign of a full path.
+            packet.extensions.abs_send_time = (time.time_ns() << 18) // 10**9 % 2**24
             packet.extensions.mid = self._mid
             if frame.audio_level is not None:
                 packet.extensions.audio_level = (False, -frame.audio_level)

@@ -30,7 +30,6 @@ from aioice.turn import UDP_SOCKET_BUFFER_SIZE, TurnTransport
 from qbcall.adapters.rtc_search import Search
 from qbcall.adapters.rtc_servers import StunServer, TurnServer, stun_servers, turn_servers
 from qbcall.adapters.rtc_settled import settled
-from qbcall.loop import gather
 
 log = logging.getLogger("qbcall.adapters.rtc")
 
@@ -282,7 +281,6 @@ class PathProtocol(StunProtocol):
     """One socket of a path, or one address at a TURN server."""
 
     receiver: Path
-    _gathered = False
 
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
         """See `asyncio.DatagramProtocol`. Anybody may send anything here."""
@@ -290,8 +288,7 @@ class PathProtocol(StunProtocol):
         if data[:1] > LAST_OF_STUN:
             sender = addr[0], addr[1]
             self.receiver.heard(self, sender)
-            if self.receiver.take(sender, data, self.local_candidate.component) and not self._gathered:
-                self._gather()
+            self.receiver.take(sender, data, self.local_candidate.component)
             return
         try:
             parse_message(data)  # what is none would go on to DTLS
@@ -310,13 +307,6 @@ class PathProtocol(StunProtocol):
         answer = await super().request(request, addr, integrity_key, retransmissions)
         self.receiver.was_answered(request)
         return answer
-
-    def _gather(self) -> None:
-        """From now on most of what comes here is media."""
-        self._gathered = True
-        own = self.transport.get_extra_info("socket")
-        if own is not None:
-            gather(own.fileno())
 
     def error_received(self, exc: Exception) -> None:
         """See `asyncio.DatagramProtocol`."""
