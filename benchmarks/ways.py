@@ -15,7 +15,7 @@ from types import ModuleType
 
 from aiortc.codecs import h264, vpx
 
-from qbcall import loop
+from qbcall import running
 from qbcall.adapters import rtc_arrival, rtc_bitrate, rtc_codecs, rtc_demand, rtc_receive, rtc_sender
 from qbcall.cli import main
 from qbcall.core.model import MediaKind
@@ -32,7 +32,7 @@ class Ways:
 
     stock: bool = False
     """As aiortc does: an encoder for each peer, with its own settings; its buffers, a decoder for
-    each track, and asyncio's own loop."""
+    each track; and garbage collected as Python does."""
     watching: bool = False
     """The sink `null` has everything decoded, and does nothing with it."""
     codec: str = "VP8"
@@ -51,7 +51,7 @@ class Ways:
             replace(rtc_sender, "ENCODES_ONCE", False)
             replace(rtc_receive, "SUITED", False)
             replace(rtc_arrival, "KNOWN", False)
-            replace(loop, "run", asyncio.run)
+            replace(running, "run", asyncio.run)
             replace(rtc_sender, "warn", lambda: None)  # it is on purpose
         if self.watching:
             Null.kinds = tuple(MediaKind)

@@ -95,12 +95,12 @@ from qbcall.errors import (
     UsageError,
 )
 from qbcall.load import load_config
-from qbcall.loop import run
 from qbcall.media.frames import Frame, FrameSource, Sink, Source, VideoFormat
 from qbcall.media.incoming import Incoming, to_array
 from qbcall.media.listening import PcmStream
 from qbcall.media.speaking import PcmSource
 from qbcall.peer import Peer
+from qbcall.running import run
 
 __version__ = "0.1.0"
 

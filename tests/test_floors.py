@@ -18,7 +18,6 @@ FLOORS = {
     "core": 1,
     "dialects": 2,
     "media": 2,
-    "loop": 3,
     "adapters": 3,
     "driver": 4,
     "subscriptions": 4,

@@ -236,16 +236,15 @@ class Path(Connection):
 
     # -- one of several devices --------------------------------------------------------------------------------------
 
-    def take(self, sender: Address, data: bytes, component: int) -> bool:
-        """Media came, or before it the handshake; before the answer it has to wait. Whether it is done with."""
+    def take(self, sender: Address, data: bytes, component: int) -> None:
+        """Media came, or before it the handshake; before the answer it has to wait."""
         if self.remote_username is None:
             self._waiting.append((sender, data, component))
         elif self._fragments.get(sender, self.remote_username) == self.remote_username:
             # What came before is done with first.
             if self.media is not None and self._queue.empty() and self.media(data):
-                return True
+                return
             self.data_received(data, component)
-        return False
 
     def send_now(self, data: bytes) -> None:
         """Send what needs no waiting.

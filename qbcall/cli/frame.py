@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import typer
 
-from qbcall import loop
+from qbcall import running
 from qbcall.cli.exit_codes import ExitCode, code_of_error
 from qbcall.cli.options import Common
 from qbcall.cli.output import Output
@@ -78,7 +78,7 @@ def said(error: Exception) -> str:
 
 def asynchronous(common: Common, work: Work) -> Body:
     """A body that runs on an event loop, under the time limit, and stops politely on Ctrl-C and SIGTERM."""
-    return lambda setting: loop.run(_supervise(work(setting), common.timeout, setting.output))
+    return lambda setting: running.run(_supervise(work(setting), common.timeout, setting.output))
 
 
 def online(common: Common, work: Work) -> Body:

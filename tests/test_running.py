@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from qbcall import loop
+from qbcall import running
 
 
 def test_program_gets_its_result_or_error_and_the_collector_is_as_before() -> None:
@@ -18,7 +18,7 @@ def test_program_gets_its_result_or_error_and_the_collector_is_as_before() -> No
     async def fail() -> None:
         raise ValueError("no")
 
-    assert loop.run(main())[0] == loop.MANY
+    assert running.run(main())[0] == running.MANY
     with pytest.raises(ValueError, match="no"):
-        loop.run(fail())
+        running.run(fail())
     assert gc.get_threshold() == before
