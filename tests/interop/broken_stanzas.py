@@ -49,9 +49,13 @@ def broken(message: Element, rng: Random) -> Element:
     """The stanza with one fault or some."""
     message = copy.deepcopy(message)
     for _ in range(rng.randint(1, MOST_FAULTS)):
-        if sum(1 for _ in message.iter()) <= MOST_ELEMENTS:
+        if not _is_large(message):
             rng.choice(FAULTS)(message, rng)
     return message
+
+
+def _is_large(message: Element) -> bool:
+    return sum(1 for _ in message.iter()) > MOST_ELEMENTS
 
 
 def _some(message: Element, rng: Random) -> Element:
@@ -119,7 +123,8 @@ def _rekind(message: Element, rng: Random) -> None:
 
 def _many_candidates(message: Element, rng: Random) -> None:
     for listed in list(message.iter(f"{CLIENT}iceCandidates")):  # they may lie within one another
-        listed.extend([copy.deepcopy(inner) for inner in listed] * 60)
+        if not _is_large(message):
+            listed.extend([copy.deepcopy(inner) for inner in listed] * 60)
 
 
 def _nest(message: Element, rng: Random) -> None:
