@@ -279,13 +279,19 @@ class Config(Section):
         """Where and how to log in, as the adapter takes it.
 
         Raises:
-            ConfigError: the account has no JID.
+            ConfigError: the account has no JID, or a password that no server can take.
         """
-        account = self.account
+        from qbcall.adapters.xmpp_password import fault_of  # noqa: PLC0415 - loads slixmpp
+
+        account, password = self.account, self.account.password.get_secret_value()
+        if fault := fault_of(password):
+            raise ConfigError(
+                [Problem("account.password", fault, "a file, the environment, the keyring or the terminal")]
+            )
         host, port = account.address or (None, None)
         return XmppSettings(
             jid=self.jid,
-            password=account.password.get_secret_value(),
+            password=password,
             host=host,
             port=port,
             plaintext=account.plaintext,

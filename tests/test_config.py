@@ -219,3 +219,10 @@ def test_xmpp_settings_are_those_of_the_adapter() -> None:
 def test_configuration_without_a_jid_cannot_log_in() -> None:
     with pytest.raises(ConfigError, match=r"account\.jid: is not set"):
         Config().xmpp_settings()
+
+
+def test_password_that_no_server_can_take_is_refused_before_anything_is_sent() -> None:
+    config = Config.of(account={"jid": "ann@host"}).with_password(SecretStr("top\nsecret"))
+    with pytest.raises(ConfigError, match=r"account\.password: character 4, U\+000A") as caught:
+        config.xmpp_settings()
+    assert "secret" not in str(caught.value)
