@@ -53,7 +53,10 @@ class Receiving:
 
     def wants(self, user: User, kind: MediaKind) -> bool:
         """Whether anybody takes received media of this kind: a sink, or the application."""
-        return self._peers[user].wants(kind) or any(kind in sink.kinds for sink in self._working)
+        for sink in self._working:  # each packet asks: without a generator
+            if kind in sink.kinds:
+                return True
+        return self._peers[user].wants(kind)
 
     def passed(self, user: User, kind: MediaKind) -> None:
         """Media was received that nobody took."""
@@ -61,7 +64,7 @@ class Receiving:
 
     def records(self, user: User, kind: MediaKind) -> bool:
         """Whether a sink takes received media of this kind as it came."""
-        return any(kind in sink.encoded_kinds for sink in self._recorders)
+        return bool(self._recorders) and any(kind in sink.encoded_kinds for sink in self._recorders)
 
     def record(self, user: User, frame: EncodedFrame) -> bool:
         """Received media, as it came; whether a sink needs a complete picture."""

@@ -77,8 +77,8 @@ def samples_of(frame: av.AudioFrame) -> npt.NDArray[np.int16]:
 
 def audio_frame(samples: Samples, rate: int = AUDIO_RATE) -> av.AudioFrame:
     """A frame of s16 samples, shape (samples, 1 or 2)."""
-    channels = samples.shape[1]
-    packed = np.ascontiguousarray(samples).reshape(1, -1)
-    frame = av.AudioFrame.from_ndarray(packed, format="s16", layout="mono" if channels == 1 else LAYOUT)
+    size, channels = samples.shape
+    frame = av.AudioFrame(format="s16", layout="mono" if channels == 1 else LAYOUT, samples=size)
+    frame.planes[0].update(np.ascontiguousarray(samples, np.int16))  # type: ignore[arg-type]  # any buffer
     frame.sample_rate = rate
     return frame

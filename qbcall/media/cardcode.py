@@ -71,7 +71,7 @@ def decode(cells: npt.NDArray[np.bool_]) -> Card | None:
 def paint(luma: Plane, card: Card) -> None:
     """Draw the code of a card into a luma plane, shape (height, width)."""
     rows, left, columns = _cells_of_pixels(luma.shape[1], luma.shape[0])
-    lines = np.where(encode(card), np.uint8(LIGHT), np.uint8(DARK))[:, columns]
+    lines = np.where(encode(card), np.uint8(LIGHT), np.uint8(DARK)).take(columns, axis=1)  # row by row, unlike `[]`
     for line, (top, bottom) in zip(lines, pairwise(rows), strict=True):
         luma[top:bottom, left : left + columns.size] = line
 

@@ -107,6 +107,7 @@ class Sink(Protocol):
     def write(self, peer: User, frame: Frame) -> None:
         """Take a frame of these kinds; on the event loop's thread: slow work goes to a thread of its own.
 
+        Others may have it too, and what follows is decoded with it: `frame.make_writable()` before it is changed.
         An exception is logged once and takes this sink out of the call.
         """
 

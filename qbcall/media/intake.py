@@ -16,7 +16,7 @@ import av
 
 from qbcall.media.blocks import Blocks, Samples
 from qbcall.media.frames import Frame, FrameSource, SourceEnded
-from qbcall.media.planes import sendable
+from qbcall.media.planes import is_sendable, sendable
 
 log = logging.getLogger("qbcall.media.intake")
 
@@ -170,11 +170,16 @@ class PulledIntake(AudioIntake):
         self.pull()
 
 
+class FreshSource:
+    """A source of new pictures, which nobody else has and no decoder made: they need not be copied to be sent."""
+
+
 class VideoIntake(Intake):
     """Pictures: one waits."""
 
     def __init__(self, source: FrameSource | None, over: Over) -> None:
         super().__init__(source, over)
+        self._fresh = isinstance(source, FreshSource)
         self._frame: av.VideoFrame | None = None
 
     def pull(self) -> av.VideoFrame | None:
@@ -187,7 +192,7 @@ class VideoIntake(Intake):
     def _put(self, frame: Frame) -> None:
         if not isinstance(frame, av.VideoFrame):
             raise TypeError(f"a video source yields av.VideoFrame, not {type(frame).__name__}")
-        self._frame = sendable(frame)
+        self._frame = frame if self._fresh and is_sendable(frame) else sendable(frame)
 
     def _full(self) -> bool:
         return self._frame is not None

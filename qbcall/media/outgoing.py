@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from fractions import Fraction
+from typing import Protocol
 
 import av
 import numpy as np
@@ -36,16 +37,27 @@ WAITING = {MediaKind.AUDIO: 10, MediaKind.VIDEO: 3}
 SILENCE = np.zeros((AUDIO_BLOCK, 2), np.int16)
 
 
+class Listener(Protocol):
+    """Is told what is sent."""
+
+    def put(self, frame: Frame) -> None:
+        """One more frame, time stamped; it must not raise."""
+
+    def end(self) -> None:
+        """There are no more."""
+
+
 class Feed:
     """One peer's share of a stream. Frames are shared between peers: look, do not change."""
 
-    def __init__(self, outgoing: Outgoing) -> None:
+    def __init__(self, outgoing: Outgoing, listener: Listener | None) -> None:
         self._outgoing = outgoing
         self._frames = WaitingFrames(WAITING[outgoing.kind])
+        self._listener: Listener = self._frames if listener is None else listener
         self._closed = False
 
     async def recv(self) -> Frame:
-        """The next frame, time stamped.
+        """The next frame, time stamped; without a listener.
 
         Raises:
             SourceEnded: the share was given back, or the call is over.
@@ -57,12 +69,12 @@ class Feed:
         if not self._closed:
             self._closed = True
             self._frames.clear()
-            self._frames.end()
+            self._listener.end()
             self._outgoing.unsubscribe(self)
 
     def put(self, frame: Frame) -> None:
         """Told by the stream: one more frame."""
-        self._frames.put(frame)
+        self._listener.put(frame)
 
 
 class Outgoing:
@@ -120,9 +132,9 @@ class Outgoing:
         """Width and height of the latest picture; None for audio."""
         return self._size if self.kind is MediaKind.VIDEO else None
 
-    def subscribe(self) -> Feed:
-        """A share for one more peer. After `close` it ends at once."""
-        feed = Feed(self)
+    def subscribe(self, listener: Listener | None = None) -> Feed:
+        """A share for one more peer, whose listener is told; or frames wait. After `close` it ends at once."""
+        feed = Feed(self, listener)
         if self._closed:
             feed.close()
             return feed
@@ -227,7 +239,7 @@ class Outgoing:
         frame.time_base = Fraction(1, clock)
         self.frames += 1
         self._rate.count(asyncio.get_running_loop().time())
-        for feed in self._feeds:
+        for feed in tuple(self._feeds):
             feed.put(frame)
 
     def _now_in(self, clock: int) -> int:

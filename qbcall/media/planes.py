@@ -52,6 +52,11 @@ def sendable(frame: av.VideoFrame) -> av.VideoFrame:
     return copy
 
 
+def is_sendable(frame: av.VideoFrame) -> bool:
+    """Whether encoders take it as it is."""
+    return frame.format.name == "yuv420p" and not (frame.width | frame.height) & 1
+
+
 def letterbox(frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
     """A yuv420p picture of just this even size: the whole frame with its proportions kept, on black."""
     if (frame.width, frame.height) == (width, height):

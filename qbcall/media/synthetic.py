@@ -10,7 +10,7 @@ import numpy as np
 from qbcall.media import testcard
 from qbcall.media.blocks import Samples, audio_frame
 from qbcall.media.frames import AUDIO_BLOCK, AUDIO_RATE, VideoFormat
-from qbcall.media.intake import PulledSource
+from qbcall.media.intake import FreshSource, PulledSource
 from qbcall.media.pace import Pace
 from qbcall.media.planes import plain
 from qbcall.media.tone import tone
@@ -21,7 +21,7 @@ CATCH_UP = 0.1
 """Seconds of sound that are made up for when the machine was busy."""
 
 
-class TestCard:
+class TestCard(FreshSource):
     """Test cards with the present time. The counter skips what the machine was too busy to draw."""
 
     __test__ = False  # the name is that of a thing, not of a test

@@ -74,9 +74,11 @@ def colour_of(name: str) -> tuple[int, int, int]:
 
 
 def _write_words(y: Plane, counter: int, timestamp: int) -> None:
-    clock = datetime.fromtimestamp(timestamp % 2**40 / 1000, UTC).strftime("%H:%M:%S.%f")[:-3]
-    glyphs = _glyphs(max(8, y.shape[1] // 16))
-    words = np.hstack([glyphs[letter] for letter in f"#{counter % 10**6:06d}   {clock}"])
+    width = max(8, y.shape[1] // 16)
+    seconds, milliseconds = divmod(timestamp % 2**40, 1000)
+    glyphs, number = _glyphs(width), f"#{counter % 10**6:06d}"
+    often = [glyphs[letter] for letter in f"{milliseconds:03d}"]
+    words = np.hstack([_words(width, number[:5]), _words(width, number[5:]), _clock(width, seconds), *often])
     top, left = round(WORDS_TOP * y.shape[0]), max(0, (y.shape[1] - words.shape[1]) // 2)
     room = y[top : top + words.shape[0], left : left + words.shape[1]]
     np.maximum(room, words[: room.shape[0], : room.shape[1]], out=room)
@@ -109,6 +111,18 @@ def _background(width: int, height: int, name: str) -> _Background:
     y[top:] = PAPER
     u[top // 2 :], v[top // 2 :] = 128, 128
     return _Background(y, u, v)
+
+
+@lru_cache(maxsize=128)
+def _words(width: int, text: str) -> Plane:
+    """A picture of digits that come again."""
+    glyphs = _glyphs(width)
+    return np.hstack([glyphs[letter] for letter in text])
+
+
+@lru_cache(maxsize=8)
+def _clock(width: int, seconds: int) -> Plane:
+    return _words(width, datetime.fromtimestamp(seconds, UTC).strftime("   %H:%M:%S."))
 
 
 @lru_cache(maxsize=8)

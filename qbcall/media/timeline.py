@@ -10,12 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from qbcall.core.model import MediaKind
+from qbcall.media.delay import LeastDelay
 from qbcall.media.encoded import EncodedFrame
 
-WINDOW = 5.0
-"""Seconds for which the least delay is remembered, at least: clocks drift."""
-LEAP = 2.0
-"""Seconds by which a frame may come late; more: its stream counts anew."""
 JUMP = 0.3
 """Seconds by which a time may be wrong before it is set right at once, and not little by little."""
 PACE = 0.1
@@ -29,7 +26,7 @@ class Timeline:
 
     def __init__(self) -> None:
         self._streams: dict[MediaKind, _Stream] = {}
-        self._shared = _Delay()
+        self._shared = LeastDelay()
         self._reported: set[MediaKind] = set()
 
     def place(self, frame: EncodedFrame) -> float | None:
@@ -37,7 +34,7 @@ class Timeline:
         stream = self._streams.get(frame.kind)
         if stream is None or frame.stream > stream.number:
             stream = self._streams[frame.kind] = _Stream(frame)
-            self._shared = _Delay()
+            self._shared = LeastDelay()
             self._reported.clear()
         elif frame.stream < stream.number:
             return None
@@ -53,23 +50,6 @@ class Timeline:
 
 
 @dataclass(slots=True)
-class _Delay:
-    """The least of the last seconds."""
-
-    least: float = float("inf")
-    _present: float = float("inf")
-    _since: float = -float("inf")
-
-    def add(self, now: float, delay: float) -> None:
-        if delay > self.least + LEAP:
-            self.least = self._present = float("inf")
-        if now - self._since > WINDOW:
-            self.least, self._present, self._since = self._present, float("inf"), now
-        self._present = min(self._present, delay)
-        self.least = min(self.least, self._present)
-
-
-@dataclass(slots=True)
 class _Stream:
     """One clock."""
 
@@ -77,7 +57,7 @@ class _Stream:
     _ticks: int = 0
     _offset: float | None = None
     _before: float = 0.0
-    _delay: _Delay = field(default_factory=_Delay)
+    _delay: LeastDelay = field(default_factory=LeastDelay)
 
     @property
     def number(self) -> int:

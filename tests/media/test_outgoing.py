@@ -11,6 +11,7 @@ import pytest
 
 from qbcall.core.model import MediaKind
 from qbcall.media.frames import Frame, Source, SourceEnded, VideoFormat
+from qbcall.media.intake import FreshSource
 from qbcall.media.outgoing import Local, Outgoing
 from qbcall.media.planes import luma
 from qbcall.media.synthetic import TestCard, Tone
@@ -337,6 +338,50 @@ def test_pictures_of_odd_size_and_other_format_are_made_sendable() -> None:
         assert {frame.pict_type for frame in frames} == {av.video.frame.PictureType.NONE}
         assert all(read(frame) is not None for frame in frames)
         await out.close()
+
+    run(scenario)
+
+
+class Fresh(Given, FreshSource):
+    """Yields pictures that nobody else has."""
+
+
+@pytest.mark.parametrize(("source", "size", "same"), [(Given, 160, False), (Fresh, 160, True), (Fresh, 161, False)])
+def test_pictures_are_copied_unless_nobody_else_has_them(source: type[Given], size: int, same: bool) -> None:
+    async def scenario(loop: VirtualClockLoop) -> None:
+        given = [frame.reformat(width=size) for frame in islice(cards(), 3)]
+        out = Outgoing(VIDEO, source(given), FORMAT)
+        frames = pictures(await take(out.subscribe(), 3))
+        assert [one is other for one, other in zip(frames, given, strict=True)] == [same] * 3
+        assert {frame.width for frame in frames} == {160}
+        await out.close()
+
+    run(scenario)
+
+
+def test_listener_is_told_each_frame_and_the_end() -> None:
+    class Ear:
+        def __init__(self) -> None:
+            self.frames: list[Frame] = []
+            self.ended = 0
+
+        def put(self, frame: Frame) -> None:
+            self.frames.append(frame)
+
+        def end(self) -> None:
+            self.ended += 1
+
+    async def scenario(loop: VirtualClockLoop) -> None:
+        out, ears = Outgoing(AUDIO, Tone(440)), [Ear(), Ear()]
+        feeds = [out.subscribe(ear) for ear in ears]
+        await take(out.subscribe(), 5)
+        feeds[0].close()
+        assert [len(ear.frames) for ear in ears] == [5, 5]
+        await out.close()
+        assert [ear.ended for ear in ears] == [1, 1]
+        late = Ear()
+        out.subscribe(late)
+        assert late.ended == 1
 
     run(scenario)
 
