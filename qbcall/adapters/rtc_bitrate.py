@@ -21,7 +21,7 @@ from av.frame import Frame
 from av.packet import Packet
 from av.stream import Stream
 
-from qbcall.adapters import rtc_contexts, rtc_sdp
+from qbcall.adapters import rtc_contexts, rtc_opus, rtc_sdp
 from qbcall.core.model import MediaKind
 from qbcall.media.frames import AUDIO_BLOCK, AUDIO_RATE, MAX_BANDWIDTH, check_bandwidth
 
@@ -203,9 +203,13 @@ class LimitedOpus(Encoder):
     """Encodes sound within the limit."""
 
     def __init__(self, encoder: OpusEncoder, limit: Limit) -> None:
+        """`encoder` is for sound that is not in blocks, and where there is no libopus but FFmpeg's."""
         self._encoder = encoder
         self._limit = limit
         self._bitrate = OPUS_BITRATE
+        opus = rtc_opus.library()
+        self._blocks = None if opus is None else rtc_opus.OpusEncoder(opus, OPUS_BITRATE)
+        self._first: int | None = None
 
     def encode(self, frame: Frame, force_keyframe: bool = False) -> tuple[list[bytes], int]:
         """The packets of one frame."""
@@ -215,20 +219,13 @@ class LimitedOpus(Encoder):
             self._encoder.codec = OpusEncoder().codec  # the bit rate of one that is open cannot be changed
             self._encoder.codec.bit_rate = bitrate
             self._encoder.codec.options = {"application": "voip", "vbr": "off"}
-        if isinstance(frame, AudioFrame) and is_block(frame):
-            return self._encode_block(frame)
+            if self._blocks is not None:
+                self._blocks.aim(bitrate, variable=bitrate == OPUS_BITRATE)
+        if self._blocks is not None and isinstance(frame, AudioFrame) and is_block(frame):
+            stamp = frame.pts or 0
+            self._first = stamp if self._first is None else self._first
+            return [self._blocks.encode(frame)], stamp - self._first
         return self._encoder.encode(frame, force_keyframe)
-
-    def _encode_block(self, block: AudioFrame) -> tuple[list[bytes], int]:
-        """No filter is needed, as in aiortc's own way, which cuts all sound into blocks: this is one."""
-        encoder = self._encoder
-        packets = encoder.codec.encode(block)
-        if not packets:
-            return [], 0
-        stamp = packets[0].pts or 0  # not that of the block: the codec has a delay
-        if encoder.first_packet_pts is None:
-            encoder.first_packet_pts = stamp
-        return [bytes(packet) for packet in packets], stamp - encoder.first_packet_pts
 
     def pack(self, packet: Packet[Stream]) -> tuple[list[bytes], int]:
         """Packets of what is encoded already."""

@@ -44,7 +44,7 @@ class Blocks:
         if not samples:
             return [], 0
         made_up = self._made_up(self._opus, data, samples, stamp) if lost else []
-        block = self._opus.decode(data, stamp)
+        block = self._opus.decode(data, samples, stamp)
         self._end = stamp + samples
         return [*made_up, *([block] if block is not None else [])], len(made_up)
 

@@ -109,7 +109,7 @@ class ImpairedProtocol(PathProtocol):
         assert isinstance(data, bytes), "datagrams are no text"
         self._network.carry("down", data, partial(self._take, data, addr))
 
-    async def send_data(self, data: bytes, addr: tuple[str, int]) -> None:
+    def send_now(self, data: bytes, addr: tuple[str, int]) -> None:
         """Send media."""
         self._network.carry("up", data, partial(self._send, data, addr))
 
@@ -127,7 +127,7 @@ class ImpairedProtocol(PathProtocol):
             self.transport.sendto(data, addr)
 
 
-# aioice sends in these two ways only; both are replaced above, since its sockets offer no other place.
+# aioice sends in these two ways only; both are replaced, since its sockets offer no other place.
 _SENDING = {
     "send_data": (["self", "data", "addr"], {"transport", "sendto"}),
     "send_stun": (["self", "message", "addr"], {"transport", "sendto"}),

@@ -23,10 +23,9 @@ from aioice.stun import Class, Message
 
 from qbcall.adapters.rtc_addresses import local_addresses
 from qbcall.adapters.rtc_freshness import QUIET, Freshness
-from qbcall.adapters.rtc_path import SERVER_PATIENCE, Address, Path, parameters
+from qbcall.adapters.rtc_path import SERVER_PATIENCE, Address, Path, PathProtocol, parameters
 from qbcall.adapters.rtc_search import Search
 from qbcall.adapters.rtc_servers import TurnServer, turn_servers
-from qbcall.adapters.rtc_settled import settled
 
 log = logging.getLogger("qbcall.adapters.rtc")
 
@@ -97,8 +96,10 @@ class LastingPath(Path):
             return
         if pair is None:
             raise ConnectionError("there is no path")
-        if pair.protocol in self._protocols:
-            settled(pair.protocol.send_data(data, pair.remote_addr))
+        protocol = pair.protocol
+        if protocol in self._protocols:
+            assert isinstance(protocol, PathProtocol), "a path has no others"
+            protocol.send_now(data, pair.remote_addr)
 
     async def close(self) -> None:
         """Close it."""

@@ -295,6 +295,14 @@ class PathProtocol(StunProtocol):
         except Exception:  # aioice reads what it is sent without many doubts
             log.debug("a STUN message that makes no sense came from %s", addr, exc_info=True)
 
+    def send_now(self, data: bytes, addr: Address) -> None:
+        """Send media."""
+        self.transport.sendto(data, addr)
+
+    async def send_data(self, data: bytes, addr: Address) -> None:
+        """Send media."""
+        self.send_now(data, addr)
+
     async def request(
         self, request: Message, addr: Address, integrity_key: bytes | None = None, retransmissions: int | None = None
     ) -> tuple[Message, Address]:

@@ -13,7 +13,9 @@ from aiortc.codecs.opus import OpusDecoder, OpusEncoder
 from aiortc.codecs.vpx import Vp8Encoder
 from aiortc.jitterbuffer import JitterFrame
 
+from qbcall.adapters import rtc_opus
 from qbcall.adapters.rtc_bitrate import BURST, OPUS_BITRATE, LimitedOpus, LimitedVideo
+from qbcall.adapters.rtc_opus import COMPLEXITY, library
 from qbcall.media.frames import AUDIO_BLOCK, AUDIO_RATE
 from tests.adapters.test_rtc_bitrate import RATE, noise
 
@@ -114,18 +116,23 @@ def test_complete_picture_that_must_wait_is_not_forgotten() -> None:
     assert sent > 1.5 * float(np.median(typical))
 
 
-def tone(number: int) -> av.AudioFrame:
+LAYOUTS = pytest.mark.parametrize("layout", ["mono", "stereo"])
+"""Blocks as they are sent are stereo, and go to libopus itself; others go through FFmpeg."""
+
+
+def tone(number: int, layout: str) -> av.AudioFrame:
     """20 ms of loud noise: nothing is harder."""
-    samples = np.random.default_rng(number).integers(-20_000, 20_000, (1, AUDIO_BLOCK), dtype=np.int16)
-    block = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+    size = AUDIO_BLOCK * (2 if layout == "stereo" else 1)
+    samples = np.random.default_rng(number).integers(-20_000, 20_000, (1, size), dtype=np.int16)
+    block = av.AudioFrame.from_ndarray(samples, format="s16", layout=layout)
     block.sample_rate, block.pts = AUDIO_RATE, number * AUDIO_BLOCK
     block.time_base = fractions.Fraction(1, AUDIO_RATE)
     return block
 
 
-def encoded(encoder: LimitedOpus, numbers: range) -> list[tuple[bytes, int]]:
+def encoded(encoder: LimitedOpus, numbers: range, layout: str) -> list[tuple[bytes, int]]:
     """Packets and their time stamps."""
-    made = [encoder.encode(tone(number)) for number in numbers]
+    made = [encoder.encode(tone(number, layout)) for number in numbers]
     return [(payload, timestamp) for payloads, timestamp in made for payload in payloads]
 
 
@@ -133,27 +140,48 @@ def bit_rate(packets: list[tuple[bytes, int]]) -> float:
     return 8 * sum(len(payload) for payload, _ in packets) / (len(packets) * AUDIO_BLOCK / AUDIO_RATE)
 
 
+@LAYOUTS
 @pytest.mark.parametrize("limit", [6_000, 16_000, 40_000, 80_000])
-def test_sound_is_within_its_limit(limit: int) -> None:
-    assert bit_rate(encoded(LimitedOpus(OpusEncoder(), Bits(limit)), range(100))) <= 1.05 * limit
+def test_sound_is_within_its_limit(limit: int, layout: str) -> None:
+    assert bit_rate(encoded(LimitedOpus(OpusEncoder(), Bits(limit)), range(100), layout)) <= 1.05 * limit
 
 
+@LAYOUTS
 @pytest.mark.parametrize("limit", [None, 1_000_000])
-def test_sound_with_room_is_as_the_library_makes_it(limit: int | None) -> None:
+def test_sound_with_room_is_as_the_library_makes_it(limit: int | None, layout: str) -> None:
     free = OpusEncoder()
-    wanted = [free.encode(tone(number))[0] for number in range(50)]
-    made = encoded(LimitedOpus(OpusEncoder(), Bits(limit)), range(50))
+    if layout == "stereo":
+        free.codec.options = {"application": "voip", "compression_level": str(COMPLEXITY)}
+    wanted = [free.encode(tone(number, layout))[0] for number in range(50)]
+    made = encoded(LimitedOpus(OpusEncoder(), Bits(limit)), range(50), layout)
     assert [payload for payload, _ in made] == [payload for some in wanted for payload in some]
 
 
-def test_sound_goes_on_without_a_gap_when_its_limit_changes() -> None:
+def test_without_libopus_sound_is_encoded_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rtc_opus, "library", lambda: None)
+    packets = encoded(LimitedOpus(OpusEncoder(), Bits(None)), range(20), "stereo")
+    assert [stamp for _, stamp in packets] == [number * AUDIO_BLOCK for number in range(len(packets))]
+    assert bit_rate(packets) > 0.8 * OPUS_BITRATE
+
+
+def test_block_that_libopus_does_not_take_is_an_error() -> None:
+    opus = library()
+    assert opus is not None
+    with pytest.raises(ValueError, match="does not encode 7 samples"):
+        rtc_opus.OpusEncoder(opus, 20_000).encode(av.AudioFrame(format="s16", layout="stereo", samples=7))
+    with pytest.raises(ValueError, match="does not take -7"):
+        rtc_opus.OpusEncoder(opus, -7)
+
+
+@LAYOUTS
+def test_sound_goes_on_without_a_gap_when_its_limit_changes(layout: str) -> None:
     bits = Bits(None)
     encoder = LimitedOpus(OpusEncoder(), bits)
-    packets = encoded(encoder, range(50))
+    packets = encoded(encoder, range(50), layout)
     bits.limit = 20_000
-    fewer = encoded(encoder, range(50, 100))
+    fewer = encoded(encoder, range(50, 100), layout)
     bits.limit = None
-    packets += fewer + encoded(encoder, range(100, 150))
+    packets += fewer + encoded(encoder, range(100, 150), layout)
     assert bit_rate(fewer) <= 21_000
     assert bit_rate(packets[-40:]) > 0.8 * OPUS_BITRATE
     assert [stamp for _, stamp in packets] == [number * AUDIO_BLOCK for number in range(len(packets))]

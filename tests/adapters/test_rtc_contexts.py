@@ -17,6 +17,7 @@ from benchmarks.moving import draw
 from qbcall.adapters.rtc_bitrate import LimitedVideo
 from qbcall.adapters.rtc_layer import h264_is_complete, vp8_is_complete
 from qbcall.adapters.rtc_share import Cap
+from qbcall.media import testcard
 from qbcall.media.cardcode import Card
 from qbcall.media.frames import VideoFormat
 
@@ -53,6 +54,13 @@ def pan(number: int) -> av.VideoFrame:
     return frame
 
 
+def card(number: int) -> av.VideoFrame:
+    """Text and drawings; little of it moves."""
+    frame = testcard.draw(VideoFormat(WIDTH, HEIGHT, FPS), "ann", number, number * 1000 // FPS)
+    frame.pts, frame.time_base = number * 90_000 // FPS, fractions.Fraction(1, 90_000)
+    return frame
+
+
 def luma(frame: object) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     assert isinstance(frame, av.VideoFrame)
     return frame.to_ndarray()[:HEIGHT].astype(np.float64)
@@ -75,7 +83,7 @@ def quality(
     return float(10 * np.log10(255**2 / np.mean(errors))), bits / 2
 
 
-@pytest.mark.parametrize("scene", [scene, pan])
+@pytest.mark.parametrize("scene", [scene, pan, card])
 @pytest.mark.parametrize(("encoder", "decoder", "depayload"), CODECS)
 def test_picture_is_within_one_decibel_of_the_librarys(
     encoder: type[Vp8Encoder] | type[H264Encoder],
