@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import perf_counter
 
 from aiortc import MediaStreamTrack
-from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
+from aiortc.mediastreams import AudioStreamTrack, MediaStreamError, VideoStreamTrack
 
 from benchmarks.bare import Bare
 from benchmarks.figures import Figure, milliseconds, ratio
@@ -23,6 +23,7 @@ from qbcall.core.effects import AcceptOffer, ApplyAnswer, CreateOffer
 from qbcall.core.inputs import AnswerReady, IceConnected, Input, MediaFact, OfferReady
 from qbcall.core.model import CallId, CallMedia, Epoch, User
 from qbcall.media.frames import Frame
+from qbcall.media.outgoing import Listener
 
 ADDRESSES = ("127.0.0.1",)
 CALL = CallId("the-call")
@@ -35,24 +36,33 @@ class Still:
     def __init__(self, make: type[AudioStreamTrack] | type[VideoStreamTrack]) -> None:
         self._make = make
 
-    def subscribe(self) -> StillFeed:
-        """See `rtc_tracks.Outlet`."""
-        return StillFeed(self._make())
+    def subscribe(self, listener: Listener | None = None) -> StillFeed:
+        """See `rtc_share.Outlet`."""
+        return StillFeed(self._make(), listener)
 
 
 class StillFeed:
     """One peer's share."""
 
-    def __init__(self, track: MediaStreamTrack) -> None:
+    def __init__(self, track: MediaStreamTrack, listener: Listener | None) -> None:
         self._track = track
+        self._task = None if listener is None else asyncio.get_running_loop().create_task(self._push(listener))
+
+    async def _push(self, listener: Listener) -> None:
+        with suppress(MediaStreamError):
+            while True:
+                listener.put(await self.recv())
+        listener.end()
 
     async def recv(self) -> Frame:
-        """See `rtc_tracks.Feed`."""
+        """See `rtc_share.Feed`."""
         return await self._track.recv()  # type: ignore[return-value]  # a frame: nothing is encoded yet
 
     def close(self) -> None:
-        """See `rtc_tracks.Feed`."""
+        """See `rtc_share.Feed`."""
         self._track.stop()
+        if self._task is not None:
+            self._task.cancel()
 
 
 class Local:

@@ -15,9 +15,10 @@ from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtp import RtpPacket
 
 from benchmarks.figures import Figure, middle, ratio
-from qbcall.adapters.rtc_decoding import DecoderThread, LazyDecoder
+from qbcall.adapters.rtc_decoding import LazyDecoder
 from qbcall.adapters.rtc_format import Format
 from qbcall.adapters.rtc_pictures import Pictures
+from qbcall.adapters.rtc_thread import MediaThread
 from qbcall.adapters.rtc_viewer import Received, Viewer
 from qbcall.core.model import MediaKind, User
 from qbcall.media import testcard
@@ -68,7 +69,7 @@ async def as_it_came(codec: RTCRtpCodecParameters, pictures: list[list[RtpPacket
         record=lambda frame: sink.write_encoded(PEER, frame),
     )
     received = Received(MediaKind.VIDEO, viewer)
-    intake = Pictures(received, Format({codec.payloadType or 0: codec}, int), DecoderThread(), Unasked())
+    intake = Pictures(received, Format({codec.payloadType or 0: codec}, int), MediaThread("qbcall-decode"), Unasked())
     began = time.process_time()
     for picture in pictures:
         for packet in picture:

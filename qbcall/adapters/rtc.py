@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from aiortc import RTCCertificate
 
 from qbcall.adapters.rtc_addresses import IceServer, IceSettings
-from qbcall.adapters.rtc_decoding import DecoderThread
 from qbcall.adapters.rtc_early import HOLDS
 from qbcall.adapters.rtc_encoder import SharedMedia
 from qbcall.adapters.rtc_peer import PeerConnection
 from qbcall.adapters.rtc_sdp import with_candidates
 from qbcall.adapters.rtc_share import LocalMedia
+from qbcall.adapters.rtc_thread import MediaThread, Worker
 from qbcall.adapters.rtc_transport import impaired
 from qbcall.adapters.rtc_viewer import Viewer
 from qbcall.core.effects import (
@@ -106,7 +106,7 @@ class Provided:
     records: Wants = _never
     record: Record = _no_record
 
-    def viewer(self, user: User, thread: DecoderThread) -> Viewer:
+    def viewer(self, user: User, thread: Worker) -> Viewer:
         """Who takes what this user sends."""
         return Viewer(
             partial(self.deliver, user),
@@ -123,7 +123,7 @@ def _discard(user: User, frame: Frame) -> None:
     """Nobody wants the frame."""
 
 
-NOTHING = Provided(SharedMedia(None), _discard)
+NOTHING = Provided(SharedMedia(None, MediaThread("qbcall-encode")), _discard)
 
 
 class RtcMedia:
@@ -152,7 +152,7 @@ class RtcMedia:
         self._last: dict[tuple[CallId, User], StatsReport] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._look: asyncio.TimerHandle | None = None
-        self._decoder = DecoderThread()
+        self._decoder, self._encoder = MediaThread("qbcall-decode"), MediaThread("qbcall-encode")
 
     def use(self, servers: tuple[IceServer, ...]) -> None:
         """Use these STUN and TURN servers for connections that are made from now on."""
@@ -171,7 +171,7 @@ class RtcMedia:
         record: Record = _no_record,
     ) -> None:
         """Say what is sent in a call, and who takes what is received; before its first offer or answer."""
-        media = SharedMedia(local)
+        media = SharedMedia(local, self._encoder)
         self._provided[call] = Provided(media, deliver, bandwidth, wants, passed, records, record)
 
     def wake(self, call: CallId, peer: User) -> None:
@@ -244,6 +244,7 @@ class RtcMedia:
         while self._closing:
             await asyncio.wait(self._closing)
         await self._decoder.close()
+        await self._encoder.close()
 
     # -- details -----------------------------------------------------------------------------------------------------
 

@@ -5,10 +5,7 @@ aiortc has a thread for each track, which decodes whatever comes in, and queues 
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import queue
-import threading
 from collections.abc import Callable
 from functools import partial
 
@@ -16,9 +13,11 @@ import av
 from aiortc import RTCRtpCodecParameters
 from aiortc.codecs import get_decoder
 from aiortc.codecs.base import Decoder
+from aiortc.codecs.vpx import Vp8Decoder
 from aiortc.jitterbuffer import JitterFrame
 
 from qbcall.adapters.rtc_keyframes import is_too_large
+from qbcall.adapters.rtc_thread import Done, Worker
 from qbcall.media.encoded import MOST_PIXELS
 from qbcall.media.frames import Frame
 
@@ -26,62 +25,12 @@ log = logging.getLogger("qbcall.adapters.rtc")
 
 MOST_WAITING = 15
 """Pictures of one peer that may wait for the thread or for the event loop; half a second."""
-TOGETHER = 3
-"""Pictures that are told at one time, at most: as many as there are peers."""
-PATIENCE = 1.0
-"""Seconds that the end waits for the picture that is being decoded."""
-
-
-Done = Callable[[], None]
-Work = Callable[[], Done]
-"""Done in the thread; what it returns is called on the event loop."""
-
-
-class DecoderThread:
-    """One thread for the pictures of all peers; it starts when there is something to do.
-
-    The event loop is woken once for what was given at one time.
-    """
-
-    def __init__(self) -> None:
-        self._work: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
-
-    def do(self, work: Work) -> None:
-        """Do it after what was given before; it must not raise."""
-        if self._thread is None:
-            loop = asyncio.get_running_loop()
-            self._thread = threading.Thread(target=self._run, args=(loop,), name="qbcall-decode", daemon=True)
-            self._thread.start()
-        self._work.put(work)
-
-    async def close(self) -> None:
-        """Do what was given, and end."""
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            self._work.put(None)
-            await asyncio.to_thread(thread.join, PATIENCE)
-
-    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
-        done: list[Done] = []
-        while (work := self._work.get()) is not None:
-            done.append(work())
-            if self._work.empty() or len(done) >= TOGETHER:
-                self._tell(loop, done)
-                done = []
-        self._tell(loop, done)
-
-    def _tell(self, loop: asyncio.AbstractEventLoop, done: list[Done]) -> None:
-        try:
-            loop.call_soon_threadsafe(lambda: [one() for one in done])
-        except RuntimeError:
-            log.debug("pictures came too late: the event loop is closed")
 
 
 class PictureDecoder:
     """Decodes the pictures of one peer, from a complete one on."""
 
-    def __init__(self, thread: DecoderThread, deliver: Callable[[Frame], None]) -> None:
+    def __init__(self, thread: Worker, deliver: Callable[[Frame], None]) -> None:
         """`deliver` takes each picture, on the event loop."""
         self.failed: Callable[[], None] = lambda: None
         """Told of each that cannot be decoded, on the event loop."""
@@ -144,10 +93,14 @@ class LazyDecoder:
 def decoder_of(codec: RTCRtpCodecParameters) -> Decoder:
     """Aiortc's decoder, without threads of its own: each waits longer for them than they save.
 
+    VP8 is decoded by FFmpeg itself: that takes two thirds of libvpx' time, as it copies no pictures.
+
     Raises:
         ValueError: aiortc has none.
     """
     decoder = get_decoder(codec)
+    if isinstance(decoder, Vp8Decoder):
+        decoder.codec = av.VideoCodecContext.create("vp8", "r")
     context = vars(decoder).get("codec")
     if isinstance(context, av.VideoCodecContext):
         context.thread_count = 1

@@ -11,11 +11,13 @@ import time
 from aiortc import RTCDtlsTransport, RTCRtpCodecParameters, RTCRtpSender
 from aiortc.rtcdtlstransport import State
 from aiortc.rtcrtpsender import RTCEncodedFrame, random_sequence_number
-from aiortc.rtp import RTP_HISTORY_SIZE, HeaderExtensionsMap, RtpPacket
+from aiortc.rtp import HeaderExtensionsMap
 from aiortc.utils import random32
 
 from qbcall.adapters.rtc_arrival import MediaPath
+from qbcall.adapters.rtc_packets import History, Writer
 from qbcall.adapters.rtc_settled import settled
+from qbcall.media.delay import LeastDelay
 
 NTP_EPOCH = 2_208_988_800
 """Seconds from 1900 to 1970 (RFC 5905, section 6)."""
@@ -29,14 +31,15 @@ class Departure:
         known = vars(sender)
         self._sender = sender
         self._known = known
-        self._payload_type = codec.payloadType
-        self._mid: str | None = known[_MID]
-        self._history: dict[int, RtpPacket] = known[_HISTORY]
-        self._extensions: HeaderExtensionsMap = known[_EXTENSIONS]
+        extensions: HeaderExtensionsMap = known[_EXTENSIONS]
+        self._writer = Writer(codec.payloadType, sender._ssrc, known[_MID], extensions)
+        self._history = known[HISTORY] = History(extensions)
         path = sender.transport.transport._connection
         self._path = path if KNOWN and isinstance(path, MediaPath) else None
         self._number = random_sequence_number()
         self._origin = random32()
+        self._clock_rate = codec.clockRate
+        self._delay = LeastDelay()
 
     def send(self, frame: RTCEncodedFrame) -> None:
         """Send the packets of a frame.
@@ -44,30 +47,28 @@ class Departure:
         Raises:
             ConnectionError: nothing can be sent any more.
         """
-        now = time.time_ns()
         stamp = (self._origin + frame.timestamp) % 2**32
-        last = len(frame.payloads) - 1
-        for place, payload in enumerate(frame.payloads):
-            packet = RtpPacket(
-                payload_type=self._payload_type,
-                marker=int(place == last),
-                sequence_number=self._number,
-                timestamp=stamp,
-                ssrc=self._sender._ssrc,
-                payload=payload,
-            )
+        level: int | None = frame.audio_level
+        level = level if level is None else -level
+        known, left = self._known, len(frame.payloads)
+        for payload in frame.payloads:
+            left -= 1
             # Of each packet: peers take a packet that comes later than it was sent for a sign of a full path.
-            packet.extensions.abs_send_time = (time.time_ns() << 18) // 10**9 % 2**24
-            packet.extensions.mid = self._mid
-            if frame.audio_level is not None:
-                packet.extensions.audio_level = (False, -frame.audio_level)
-            self._history[self._number % RTP_HISTORY_SIZE] = packet
-            self._send(packet.serialize(self._extensions))
-            self._known[_OCTETS] += len(payload)
-            self._known[_PACKETS] += 1
+            sent = (time.time_ns() << 18) // 10**9
+            data = self._writer.write(self._number, stamp, payload, last=not left, sent=sent, level=level)
+            self._history.keep(self._number, data)
+            self._send(data)
+            known[_OCTETS] += len(payload)
+            known[_PACKETS] += 1
             self._number = (self._number + 1) % 2**16
-        self._known[_NTP_STAMP] = (NTP_EPOCH << 32) + (now << 32) // 10**9
-        self._known[_RTP_STAMP] = stamp
+        known[_NTP_STAMP] = int((NTP_EPOCH + self._made_at(frame)) * 2**32)
+        known[_RTP_STAMP] = stamp
+
+    def _made_at(self, frame: RTCEncodedFrame) -> float:
+        """When it was made: what took long to encode was not made later, and belongs to the sound of before."""
+        made, now = frame.timestamp / self._clock_rate, time.time()
+        self._delay.add(now, now - made)
+        return made + self._delay.least
 
     def _send(self, data: bytes) -> None:
         transport = self._sender.transport
@@ -83,7 +84,7 @@ class Departure:
         counters[_SENT_PACKETS] += 1
 
 
-_MID, _HISTORY, _EXTENSIONS, _OCTETS, _PACKETS, _NTP_STAMP, _RTP_STAMP = NAMES = [
+_MID, HISTORY, _EXTENSIONS, _OCTETS, _PACKETS, _NTP_STAMP, _RTP_STAMP = NAMES = [
     f"_RTCRtpSender__{name}"
     for name in (
         *("mid", "rtp_history", "rtp_header_extensions_map"),

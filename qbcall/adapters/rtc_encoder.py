@@ -7,7 +7,6 @@ they take what is made and packetized here, in place of what they would encode t
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Callable
 
@@ -21,6 +20,7 @@ from aiortc.rtcrtpsender import RTCEncodedFrame
 from qbcall.adapters.rtc_bitrate import OPUS_BITRATE, limited
 from qbcall.adapters.rtc_encoding import Encoding
 from qbcall.adapters.rtc_share import Cap, Encoded, Feed, LocalMedia, Outlet, Share, Take, Terms, least_limit
+from qbcall.adapters.rtc_thread import Worker
 from qbcall.adapters.rtc_video import VideoEncoding
 from qbcall.core.model import MediaKind
 from qbcall.media.frames import Frame
@@ -45,7 +45,7 @@ class SoundEncoding(Encoding):
         """Bits per second at most; sound does not follow what peers can take."""
         return OPUS_BITRATE
 
-    async def _encode(self, frame: Frame) -> None:
+    def _encode(self, frame: Frame) -> None:
         assert isinstance(frame, av.AudioFrame), "this is sound"
         audience = self._audience
         if not audience:
@@ -70,11 +70,12 @@ def dbov(block: av.AudioFrame) -> int:
 class SharedStream:
     """One kind of media that is sent, encoded once for each codec that peers agreed on."""
 
-    def __init__(self, kind: MediaKind, outlet: Outlet) -> None:
+    def __init__(self, kind: MediaKind, outlet: Outlet, worker: Worker) -> None:
+        """`worker` encodes pictures, one after the other: encoders write into them."""
         self.kind = kind
         self._outlet = outlet
+        self._worker = worker
         self._encodings: dict[str, Encoding] = {}
-        self._turn = asyncio.Lock()
 
     def share(self, codec: RTCRtpCodecParameters, terms: Terms, take: Take) -> Share:
         """What one more peer gets."""
@@ -90,7 +91,7 @@ class SharedStream:
     def _start(self, codec: RTCRtpCodecParameters) -> Encoding:
         if self.kind is MediaKind.AUDIO:
             return SoundEncoding(codec, self._outlet, self._forget)
-        return VideoEncoding(codec, self._outlet, self._forget, self._turn)
+        return VideoEncoding(codec, self._outlet, self._forget, self._worker)
 
     def _forget(self, over: Encoding) -> None:
         self._encodings = {name: one for name, one in self._encodings.items() if one is not over}
@@ -99,10 +100,12 @@ class SharedStream:
 class SharedMedia:
     """What this user sends in one call, to all peers."""
 
-    def __init__(self, local: LocalMedia | None) -> None:
-        """None: nothing is sent."""
+    def __init__(self, local: LocalMedia | None, worker: Worker) -> None:
+        """None: nothing is sent. `worker` encodes pictures."""
         outlets = {} if local is None else {MediaKind.AUDIO: local.audio, MediaKind.VIDEO: local.video}
-        self._streams = {kind: SharedStream(kind, outlet) for kind, outlet in outlets.items() if outlet is not None}
+        self._streams = {
+            kind: SharedStream(kind, outlet, worker) for kind, outlet in outlets.items() if outlet is not None
+        }
 
     def stream(self, kind: MediaKind) -> SharedStream | None:
         """The part of this kind; None: it is not sent, but may be received."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from qbcall.adapters.rtc_share import Outlet, Share, Take, Terms
 from qbcall.media.frames import Frame
@@ -21,10 +21,9 @@ class Encoding(ABC):
         self._over = over
         self._shares: list[Share] = []
         self._complained = False
-        self._encodes = False
         self._ended = False
-        self._feed = outlet.subscribe()
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="qbcall-encode")
+        self._loop = asyncio.get_running_loop()
+        self._feed = outlet.subscribe(self)
 
     def join(self, terms: Terms, take: Take) -> Share:
         """A share for one more peer."""
@@ -39,6 +38,19 @@ class Encoding(ABC):
             if not self._shares:
                 self._end()
 
+    def put(self, frame: Frame) -> None:
+        """Told by the outlet: one more."""
+        if self._ended:
+            return
+        try:
+            self._encode(frame)
+        except Exception as error:
+            self._complain(error)
+
+    def end(self) -> None:
+        """Told by the outlet: there are no more."""
+        self._loop.call_soon(self._end)  # a share may be given out at this moment
+
     @abstractmethod
     def ask(self, share: Share) -> None:
         """A peer needs what can be decoded on its own."""
@@ -48,7 +60,7 @@ class Encoding(ABC):
         """Bits per second that are aimed at now in what this share gets."""
 
     @abstractmethod
-    async def _encode(self, frame: Frame) -> None:
+    def _encode(self, frame: Frame) -> None:
         """Encode a frame and hand it out."""
 
     @property
@@ -56,25 +68,10 @@ class Encoding(ABC):
         """The shares of those who may be sent anything."""
         return [share for share in self._shares if share.terms.enabled()]
 
-    async def _run(self) -> None:
-        while not self._ended:
-            try:
-                frame = await self._feed.recv()
-            except Exception as error:
-                log.debug("nothing more to send: %r", error)
-                break
-            self._encodes = True
-            await self._try(self._encode(frame))
-            self._encodes = False
-        self._end()
-
-    async def _try(self, work: Awaitable[None]) -> None:
-        try:
-            await work
-        except Exception:
-            if not self._complained:
-                log.exception("a frame could not be encoded (told once)")
-            self._complained = True
+    def _complain(self, error: Exception) -> None:
+        if not self._complained:
+            log.error("a frame could not be encoded (told once)", exc_info=error)
+        self._complained = True
 
     def _end(self) -> None:
         if self._ended:
@@ -82,8 +79,6 @@ class Encoding(ABC):
         self._ended = True
         self._feed.close()
         self._over(self)
-        if not self._encodes:  # what is in a thread cannot be stopped, and must not be left alone with its frame
-            self._task.cancel()
         shares, self._shares = self._shares, []
         for share in shares:
             share.end()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import partial
 
 import av
 from aiortc import RTCRtpCodecParameters
@@ -18,6 +19,10 @@ from qbcall.adapters.rtc_bitrate import LimitedVideo, limited
 from qbcall.adapters.rtc_contexts import VIDEO_CLOCK
 from qbcall.adapters.rtc_demand import START, Completions, Ladder
 from qbcall.adapters.rtc_share import Cap, Encoded, Terms, least_limit
+from qbcall.adapters.rtc_thread import Done, Worker
+
+Made = Encoded | Exception | None
+"""What came of a picture; None: it is left out, as there are no bits for it."""
 
 
 class Layer:
@@ -48,26 +53,34 @@ class Layer:
         """Somebody who saw the other's pictures will see these, from the next complete one on."""
         self._encoder.follow(other._encoder)
 
-    async def encode(self, frame: av.VideoFrame, stamp: int, takers: Sequence[Terms]) -> Encoded | None:
-        """This picture as its takers can take it; None: it is left out."""
+    def encode(
+        self, frame: av.VideoFrame, stamp: int, takers: Sequence[Terms], worker: Worker, then: Callable[[Made], None]
+    ) -> None:
+        """Have this picture encoded as its takers can take it; `then` is told when it is."""
         now = self._loop.time()
         asked = [terms.demand.bits for terms in takers]
         wanted = min((bits for bits in asked if bits is not None), default=START)
         self.rate = self._encoder.target_bitrate = self._ladder.climb(now, wanted)
         self._cap.limit = least_limit(takers)
         complete = self.completions.are_due(now)
-        picture, payloads = await self._loop.run_in_executor(None, self._work, frame, stamp, complete)
-        if not payloads:
-            return None
-        data = RTCEncodedFrame(payloads, stamp, None)  # type: ignore[arg-type]  # as aiortc does itself
-        encoded = Encoded(picture, data, self._is_complete(payloads))
-        self._remember(encoded)
-        return encoded
+        worker.do(partial(self._work, frame, stamp, complete, then))
 
-    def _work(self, frame: av.VideoFrame, stamp: int, complete: bool) -> tuple[av.VideoFrame, list[bytes]]:
+    def _work(self, frame: av.VideoFrame, stamp: int, complete: bool, then: Callable[[Made], None]) -> Done:
         """In a thread."""
-        picture = frame if self._divisor == 1 else shrunk(frame, self._divisor)
-        return picture, encode_picture(self._encoder, picture, stamp, complete)
+        try:
+            picture = frame if self._divisor == 1 else shrunk(frame, self._divisor)
+            payloads = encode_picture(self._encoder, picture, stamp, complete)
+            if not payloads:
+                return partial(then, None)
+            data = RTCEncodedFrame(payloads, stamp, None)  # type: ignore[arg-type]  # as aiortc does itself
+            encoded = Encoded(picture, data, self._is_complete(payloads))
+        except Exception as error:
+            return partial(then, error)
+        return partial(self._done, encoded, then)
+
+    def _done(self, encoded: Encoded, then: Callable[[Made], None]) -> None:
+        self._remember(encoded)
+        then(encoded)
 
     def _remember(self, encoded: Encoded) -> None:
         now = self._loop.time()

@@ -19,7 +19,7 @@ from aiortc.rtcconfiguration import RTCIceTransportPolicy
 
 from qbcall.adapters import rtc_sdp
 from qbcall.adapters.rtc_addresses import CandidateFilter, IceSettings
-from qbcall.adapters.rtc_arrival import hand_over
+from qbcall.adapters.rtc_arrival import catch_up, hand_over
 from qbcall.adapters.rtc_bitrate import SendLimits, announce
 from qbcall.adapters.rtc_codecs import CODECS, codec_to_send, codecs_by_kind, obstacle
 from qbcall.adapters.rtc_early import PATIENCE, Gate, HeldTrack, Kept
@@ -47,8 +47,6 @@ if TYPE_CHECKING:
     from qbcall.adapters.rtc_impaired import ImpairedNetwork
 
 
-HEAD_START = 0.02
-"""Seconds that checks and keys have for themselves: to open an encoder would hold them up by a fifth."""
 SENDING = ("sendrecv", "sendonly")
 """Directions in which we send (RFC 8866, section 6.7)."""
 
@@ -113,7 +111,7 @@ class PeerConnection:
         self._ours: str | None = None
         self._pair: tuple[str | None, str | None] = (None, None)
         self._watched = False
-        self._preparing: asyncio.TimerHandle | None = None
+        self._preparing: asyncio.Handle | None = None
         self._outgoing: dict[str, OutgoingTrack] = {}
         self._inlets: dict[str, Inlet] = {}
         self._search = transport(ice, lambda: self._pc, self._announce, self._resume, network)
@@ -205,6 +203,7 @@ class PeerConnection:
 
     def measure(self, *, keep: bool) -> StatsReport:
         """The state now; rates are over the time since the last one that was kept."""
+        self._catch_up()
         at, before = self._before
         now, report = self._clock(), self._read()
         if keep:
@@ -222,10 +221,12 @@ class PeerConnection:
     @property
     def counts(self) -> dict[MediaKind, Counts]:
         """What came of each kind that was agreed to come."""
+        self._catch_up()
         return {MediaKind(one.kind): inlet.counts for one, inlet in self._receiving()}
 
     def wake(self) -> None:
         """Somebody may want to see or hear the user from now on."""
+        self._catch_up()
         for inlet in self._inlets.values():
             inlet.intake.wake()
 
@@ -261,9 +262,13 @@ class PeerConnection:
                 self._limits.hold(kind, track.terms)
         transceiver.setCodecPreferences(CODECS[kind])
 
+    def _catch_up(self) -> None:
+        for one in self._pc.getReceivers():
+            catch_up(one)
+
     def _prepare_soon(self) -> None:
-        """It is agreed what is sent: encode it while the path is looked for, unless that is quick."""
-        self._preparing = asyncio.get_running_loop().call_later(HEAD_START, self._prepare)
+        """It is agreed what is sent: encode it while the path is looked for, whose first checks are sent before."""
+        self._preparing = asyncio.get_running_loop().call_soon(self._prepare)
 
     def _prepare(self) -> None:
         for one in self._pc.getTransceivers():
@@ -335,7 +340,7 @@ class PeerConnection:
         for one in self._pc.getTransceivers():
             guard(one.receiver.transport)
             inlet = self._inlets.get(one.kind)
-            hand_over(one.receiver, inlet.take if inlet else None)
+            hand_over(one.receiver, inlet.taker if inlet else None)
         if not self._watched:
             return
         if self._pc.iceConnectionState == "checking" and self._is_new("checking"):

@@ -8,12 +8,13 @@ from typing import Protocol
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtp import RtpPacket
 
-from qbcall.adapters.rtc_decoding import DecoderThread, PictureDecoder
+from qbcall.adapters.rtc_decoding import PictureDecoder
 from qbcall.adapters.rtc_format import Format
 from qbcall.adapters.rtc_jitter import Picture, PictureBuffer, data_of
 from qbcall.adapters.rtc_keyframes import size_of
 from qbcall.adapters.rtc_missing import AT_FIRST, Wish
 from qbcall.adapters.rtc_tap import Tap
+from qbcall.adapters.rtc_thread import Worker
 from qbcall.adapters.rtc_viewer import Received
 
 LEAST_WAIT = 0.005
@@ -33,7 +34,7 @@ class Feedback(Protocol):
 class Pictures:
     """Stands where aiortc's receiver has its buffer."""
 
-    def __init__(self, received: Received, format: Format, thread: DecoderThread, feedback: Feedback) -> None:
+    def __init__(self, received: Received, format: Format, thread: Worker, feedback: Feedback) -> None:
         self._received = received
         self._format = format
         self._thread = thread
@@ -92,9 +93,7 @@ class Pictures:
 class Viewing:
     """As long as somebody looks or records: what is missing is asked for, and what is there is handed on."""
 
-    def __init__(
-        self, ssrc: int, received: Received, format: Format, thread: DecoderThread, feedback: Feedback
-    ) -> None:
+    def __init__(self, ssrc: int, received: Received, format: Format, thread: Worker, feedback: Feedback) -> None:
         self.ssrc = ssrc
         """Of the peer's pictures."""
         self.wish = Wish()

@@ -21,13 +21,13 @@ from aiortc.rtcrtpreceiver import TimestampMapper
 from aiortc.rtp import RtcpPsfbPacket, RtpPacket
 
 from qbcall.adapters import rtc_reception
-from qbcall.adapters.rtc_arrival import Take
-from qbcall.adapters.rtc_decoding import DecoderThread
+from qbcall.adapters.rtc_arrival import Taker
 from qbcall.adapters.rtc_format import Format
 from qbcall.adapters.rtc_pictures import Pictures
 from qbcall.adapters.rtc_reception import Reception
 from qbcall.adapters.rtc_sound import Sound
 from qbcall.adapters.rtc_stats import ReceivedPackets
+from qbcall.adapters.rtc_thread import Worker
 from qbcall.adapters.rtc_tracks import Asked, IncomingTrack
 from qbcall.adapters.rtc_viewer import Received, Viewer
 from qbcall.core.model import Counts, MediaKind
@@ -61,7 +61,7 @@ class Inlet:
     packets: ReceivedPackets
     received: Received
     intake: Intake
-    take: Take | None
+    taker: Taker | None
     """Takes packets in one step; None: the receiver is to take them in its own way."""
 
     @property
@@ -90,11 +90,13 @@ def receive(receiver: RTCRtpReceiver, viewer: Viewer, wrap: Wrap = bare) -> Inle
     vars(receiver)[_QUEUE].put(None)  # its thread ends as soon as it starts
     setattr(receiver, _BUFFER, buffer)
     setattr(receiver, _NACKS, None)
-    take = Reception(receiver, packets, buffer, requests.report).take if rtc_reception.KNOWN else None
-    return Inlet(packets, received, buffer, take)
+    if not rtc_reception.KNOWN:
+        return Inlet(packets, received, buffer, None)
+    take = Reception(receiver, packets, buffer, requests.report).take
+    return Inlet(packets, received, buffer, Taker(take, lambda: received.wanted or received.recorded))
 
 
-def _buffer(receiver: RTCRtpReceiver, received: Received, requests: Requests, thread: DecoderThread) -> Buffer:
+def _buffer(receiver: RTCRtpReceiver, received: Received, requests: Requests, thread: Worker) -> Buffer:
     format = Format(vars(receiver)[_CODECS], TimestampMapper().map)
     if received.kind is MediaKind.VIDEO:
         return Pictures(received, format, thread, requests)

@@ -45,6 +45,7 @@ TAKEN = {
 would be encoded."""
 CALLED = {
     "_run_rtp": {"_next_encoded_frame", "_send_rtp", *rtc_departure.NAMES},
+    "_retransmit": {rtc_departure.HISTORY, "get"},
     "_handle_rtcp_packet": {"_send_keyframe"},
     "__init__": {"_enabled", "_ssrc"},
 }

@@ -12,6 +12,7 @@ from aiortc.rtcrtpsender import RTCEncodedFrame
 
 from qbcall.adapters.rtc_demand import Demand
 from qbcall.media.frames import Frame
+from qbcall.media.outgoing import Listener
 
 log = logging.getLogger("qbcall.adapters.rtc")
 
@@ -20,7 +21,7 @@ class Feed(Protocol):
     """One listener's share of what is sent."""
 
     async def recv(self) -> Frame:
-        """The next frame, with a continuous time stamp. Raises once it is closed."""
+        """The next frame, unless a listener is told. Raises once it is closed."""
 
     def close(self) -> None:
         """No more is wanted."""
@@ -29,8 +30,8 @@ class Feed(Protocol):
 class Outlet(Protocol):
     """One kind of media that is sent to all peers of a call."""
 
-    def subscribe(self) -> Feed:
-        """A share for one more listener."""
+    def subscribe(self, listener: Listener | None = None) -> Feed:
+        """A share for one more listener; without one, frames wait until they are asked for."""
 
 
 class LocalMedia(Protocol):

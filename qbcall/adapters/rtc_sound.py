@@ -18,6 +18,8 @@ from qbcall.adapters.rtc_viewer import Received
 
 HOLD = 0.03
 """Seconds that packets wait for one before them; nobody repeats it, but it may come another way."""
+LEVELS = tuple(10 ** (-level / 20) for level in range(128))
+"""Loudness, 0 to 1, by what packets say (RFC 6464, section 3)."""
 MOST_HELD = 3
 """Packets that wait for one before them, at most."""
 
@@ -40,7 +42,7 @@ class Sound:
     def add(self, packet: RtpPacket) -> tuple[bool, None]:
         """A packet came; see aiortc's buffer: nothing is to be asked for, and nothing to be decoded there."""
         told = packet.extensions.audio_level
-        self._received.level = None if told is None else 10 ** (-told[1] / 20)
+        self._received.level = None if told is None else LEVELS[told[1]]
         if not data_of(packet):
             return False, None
         wanted, recorded = self._received.wanted, self._received.recorded

@@ -7,20 +7,25 @@ complete picture, and sees its stream go on.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 import av
 from aiortc import RTCRtpCodecParameters
 
 from qbcall.adapters.rtc_contexts import VIDEO_CLOCK
 from qbcall.adapters.rtc_encoding import Encoding
-from qbcall.adapters.rtc_layer import Layer
+from qbcall.adapters.rtc_layer import Layer, Made
 from qbcall.adapters.rtc_share import Outlet, Share, Take, Terms
 from qbcall.adapters.rtc_split import Split
+from qbcall.adapters.rtc_thread import Worker
 from qbcall.media.frames import Frame
 
 REPEAT_AFTER = 0.02
 """Seconds that a request for a complete picture waits for the next picture; then the latest is encoded once more."""
+MOST_WAITING = 3
+"""Pictures that wait for the one at work; the oldest is left out."""
 SMALL = 2
 """Divisor of the small picture's width and height."""
 
@@ -33,13 +38,15 @@ class VideoEncoding(Encoding):
         codec: RTCRtpCodecParameters,
         outlet: Outlet,
         over: Callable[[Encoding], None],
-        turn: asyncio.Lock,
+        worker: Worker,
     ) -> None:
-        """`turn` is taken to encode any of this outlet's frames: encoders write into them."""
+        """`worker` encodes all of this outlet's frames, one after the other: encoders write into them."""
         super().__init__(outlet, over)
         self._codec = codec
-        self._turn = turn
-        self._loop = asyncio.get_running_loop()
+        self._worker = worker
+        self._left = 0
+        """How many sizes of the present picture are not encoded yet."""
+        self._waiting: deque[tuple[av.VideoFrame, int]] = deque(maxlen=MOST_WAITING)
         self._large = Layer(codec)
         self._small: Layer | None = None
         self._of_small: set[Share] = set()
@@ -48,7 +55,6 @@ class VideoEncoding(Encoding):
         """With its time stamp, and when it came."""
         self._stamp = -1
         self._reminder: asyncio.TimerHandle | None = None
-        self._repeating: asyncio.Task[None] | None = None
 
     def join(self, terms: Terms, take: Take) -> Share:
         """A share for one more peer, which sees a picture at once."""
@@ -91,40 +97,49 @@ class VideoEncoding(Encoding):
 
     def _repeat_if_needed(self) -> None:
         self._reminder = None
-        if self._turn.locked():
+        if self._left:
             self._remind()  # the picture at work may be the one
         elif self._any_due() and self._latest is not None:
-            work = self._try(self._repeat(*self._latest))
-            self._repeating = self._loop.create_task(work, name="qbcall-encode-again")
+            frame, stamp, came = self._latest
+            self._make(frame, stamp + round((self._loop.time() - came) * VIDEO_CLOCK))
 
     def _any_due(self) -> bool:
         return any(layer.completions.are_due(self._loop.time()) for layer in self._layers)
 
-    async def _repeat(self, frame: av.VideoFrame, stamp: int, came: float) -> None:
-        async with self._turn:
-            if self._any_due():
-                await self._make(frame, stamp + round((self._loop.time() - came) * VIDEO_CLOCK))
-
-    async def _encode(self, frame: Frame) -> None:
+    def _encode(self, frame: Frame) -> None:
         assert isinstance(frame, av.VideoFrame), "this is a picture"
         assert frame.pts is not None, "what is sent has time stamps"
         assert frame.time_base is not None, "what is sent has time stamps"
         stamp = round(frame.pts * frame.time_base * VIDEO_CLOCK)
         self._latest = frame, stamp, self._loop.time()
-        async with self._turn:
-            await self._make(frame, stamp)
+        self._waiting.append((frame, stamp))
+        self._next()
 
-    async def _make(self, frame: av.VideoFrame, stamp: int) -> None:
+    def _next(self) -> None:
+        """Go on, unless one is at work."""
+        while self._waiting and not self._left:
+            self._make(*self._waiting.popleft())
+
+    def _make(self, frame: av.VideoFrame, stamp: int) -> None:
         audience = self._audience
         if not audience:
             return
         self._stamp = max(stamp, self._stamp + 1)
         for layer, takers in self._divide(audience).items():
-            encoded = await layer.encode(frame, self._stamp, [share.terms for share in takers])
-            if encoded is not None:
-                for share in tuple(self._shares):
-                    if self._layer_of(share) is layer:
-                        share.put(encoded)
+            terms = [share.terms for share in takers]
+            layer.encode(frame, self._stamp, terms, self._worker, partial(self._made, layer))
+            self._left += 1
+
+    def _made(self, layer: Layer, made: Made) -> None:
+        """One size of the present picture is done with."""
+        self._left -= 1
+        if isinstance(made, Exception):
+            self._complain(made)
+        elif made is not None:
+            for share in tuple(self._shares):
+                if self._layer_of(share) is layer:
+                    share.put(made)
+        self._next()
 
     def _divide(self, audience: list[Share]) -> dict[Layer, list[Share]]:
         """Who is to get which size, whether or not it can be given it already."""
@@ -164,6 +179,7 @@ class VideoEncoding(Encoding):
     def _end(self) -> None:
         super()._end()
         self._latest = None
+        self._waiting.clear()
         for layer in self._layers:
             layer.recent = []
         if self._reminder is not None:

@@ -10,7 +10,7 @@ from time import monotonic, time
 import av
 
 from qbcall.adapters.rtc_clock import SenderClock
-from qbcall.adapters.rtc_decoding import DecoderThread
+from qbcall.adapters.rtc_thread import MediaThread, Worker
 from qbcall.adapters.rtc_tracks import Asked, FrameCount
 from qbcall.core.freezes import Freezes
 from qbcall.core.model import MediaKind
@@ -35,7 +35,7 @@ class Viewer:
     """Whether frames of this kind are to be decoded now."""
     passed: Callable[[MediaKind], None] = lambda _: None
     """Told of each frame that was received and not decoded, because nobody wants it."""
-    thread: DecoderThread = field(default_factory=DecoderThread)
+    thread: Worker = field(default_factory=lambda: MediaThread("qbcall-decode"))
     """Where pictures are decoded."""
     name: str = ""
     """What the test cards of the user say, if the source `test` is sent as it is."""
@@ -118,7 +118,8 @@ class Received(FrameCount):
             self.add(frame)
             self.decoded += 1
             self._came_at = time()
-            self.freezes.show(monotonic())
+            if self.kind is MediaKind.VIDEO:
+                self.freezes.show(monotonic())
         try:
             self._viewer.deliver(frame)
         except Exception:

@@ -15,7 +15,8 @@ import aiortc.rtcicetransport
 import pytest
 from aiortc import RTCDtlsTransport, RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
 from aiortc.codecs.vpx import Vp8Encoder
-from aiortc.rate import RemoteBitrateEstimator
+from aiortc.rate import AimdRateControl
+from aiortc.rtp import HeaderExtensionsMap
 
 ENCODERS = "each peer costs an encoder"
 PATH = "calls connect later"
@@ -34,7 +35,9 @@ CHANGES: dict[str, tuple[Any, str, set[str]]] = {
     "packets to a receiver": (RTCRtpReceiver, "_handle_rtp_packet", {COUNTS, DEMAND, PACKETS}),
     "reports to a receiver": (RTCRtpReceiver, "_handle_rtcp_packet", {COUNTS}),
     "datagrams": (RTCDtlsTransport, "_recv_next", {DATAGRAMS, HANDSHAKE, RUBBISH}),
-    "the rate that is told": (RemoteBitrateEstimator, "add", {PACKETS}),
+    "what packets say": (HeaderExtensionsMap, "get", {DATAGRAMS}),
+    "packets that are repeated": (RTCRtpSender, "_retransmit", {ENCODERS}),
+    "the rate that is told": (AimdRateControl, "update", {PACKETS}),
     "how a connection connects": (RTCPeerConnection, "_RTCPeerConnection__connect", {CLOSING}),
     "checks": (aioice.Connection, "check_incoming", {PATH}),
     "consent": (aioice.Connection, "query_consent", {PATH}),
@@ -61,7 +64,7 @@ def call() -> dict[str, object]:
     """Three peers see and hear one; one of them comes late, one leaves."""
     from qbcall.core.model import MediaKind  # all of our modules must see the changed aiortc
     from tests.adapters.rtc_mesh import Work, play, sees
-    from tests.adapters.rtc_room import Endpoint, join, pitch
+    from tests.adapters.rtc_room import Endpoint, join
     from tests.adapters.test_rtc_sources import RED
 
     told: dict[str, object] = {}
@@ -71,17 +74,16 @@ def call() -> dict[str, object]:
         async def scene(a: Endpoint, peers: list[Endpoint]) -> None:
             b, c, d = peers
             await asyncio.gather(*(sees(peer, a, RED) for peer in (b, c)))
-            encoded, seen = work.calls[Vp8Encoder], len(b.frames[a.user, MediaKind.VIDEO])
+            work.at_work.clear()
             await b.frame(a, MediaKind.VIDEO, more=40)
-            told["encoded"] = work.calls[Vp8Encoder] - encoded
-            told["seen"] = len(b.frames[a.user, MediaKind.VIDEO]) - seen
+            told["encoders"] = sum(isinstance(one, Vp8Encoder) for one in work.at_work)
             await join(a, d)
             await sees(d, a, RED)
             a.leave(b)
             await b.media.close()
             for peer in (c, d):
                 await peer.frame(a, MediaKind.VIDEO, more=20)
-            told["pitch"] = pitch(await d.frame(a, MediaKind.AUDIO, more=20))
+            await d.hears(a, 500, more=20)
 
         play(scene, joined=2)
     return told

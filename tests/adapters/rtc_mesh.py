@@ -26,6 +26,8 @@ class Work:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.calls: dict[type[Encoder], int] = {Vp8Encoder: 0, H264Encoder: 0, OpusEncoder: 0}
         """Frames that each kind of encoder was given."""
+        self.at_work: set[object] = set()
+        """Encoders that were given any."""
         self.complete: list[float] = []
         """When pictures had to be complete, by the clock of the event loop."""
         for encoder in self.calls:
@@ -36,6 +38,7 @@ class Work:
     ) -> Callable[..., object]:
         def count(this: object, frame: AnyFrame, force_keyframe: bool = False) -> tuple[list[bytes], int]:
             self.calls[encoder] += 1
+            self.at_work.add(this)
             if force_keyframe:
                 self.complete.append(time.monotonic())
             return encode(this, frame, force_keyframe)

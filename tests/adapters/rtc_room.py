@@ -13,16 +13,26 @@ import av
 import numpy as np
 
 from qbcall.adapters.rtc import IceSettings, RtcMedia
+from qbcall.adapters.rtc_share import Feed
+from qbcall.adapters.rtc_thread import Work
 from qbcall.core.effects import AcceptOffer, AddCandidates, ApplyAnswer, CloseMedia, CreateOffer, ReadStats
 from qbcall.core.inputs import AnswerReady, IceConnected, Input, MediaFact, OfferReady
 from qbcall.core.model import CallId, CallMedia, Candidate, Description, Epoch, MediaKind, User
 from qbcall.media.frames import AUDIO_BLOCK, AUDIO_RATE, Frame
+from qbcall.media.outgoing import Listener
 
 LOOPBACK = IceSettings(addresses=("127.0.0.1",))
 CALL = CallId("the-call")
 BOTH = (MediaKind.AUDIO, MediaKind.VIDEO)
 Fact = TypeVar("Fact", bound=MediaFact)
 Colour = tuple[int, int, int]
+
+
+class AtOnce:
+    """A worker that does things while the clock stands still."""
+
+    def do(self, work: Work) -> None:
+        asyncio.get_running_loop().call_soon(work())
 
 
 class SolidFeed:
@@ -56,6 +66,35 @@ class SolidFeed:
         self.closed = True
 
 
+class Pushed:
+    """A feed whose frames are given to a listener."""
+
+    def __init__(self, feed: Feed, listener: Listener) -> None:
+        self._feed = feed
+        self._task = asyncio.get_running_loop().create_task(self._push(listener))
+
+    async def recv(self) -> Frame:
+        raise AssertionError("a listener is told")
+
+    async def _push(self, listener: Listener) -> None:
+        while True:
+            try:
+                frame = await self._feed.recv()
+            except Exception:
+                break
+            listener.put(frame)
+        listener.end()
+
+    def close(self) -> None:
+        self._feed.close()
+        self._task.cancel()
+
+
+def subscribed(feed: Feed, listener: Listener | None) -> Feed:
+    """What an outlet gives for a feed."""
+    return feed if listener is None else Pushed(feed, listener)
+
+
 class SolidOutlet:
     """Makes feeds, and remembers them."""
 
@@ -68,9 +107,9 @@ class SolidOutlet:
         self._colour = colour
         self._pitch = pitch
 
-    def subscribe(self) -> SolidFeed:
+    def subscribe(self, listener: Listener | None = None) -> Feed:
         self.feeds.append(SolidFeed(self))
-        return self.feeds[-1]
+        return subscribed(self.feeds[-1], listener)
 
     def frame(self, count: int) -> Frame:
         if self._kind is MediaKind.VIDEO:
@@ -168,6 +207,11 @@ class Endpoint:
         wanted = len(self.frames[peer.user, kind]) + more
         await self.condition(lambda: len(self.frames[peer.user, kind]) >= wanted)
         return self.frames[peer.user, kind][-1]
+
+    async def hears(self, peer: Endpoint, hertz: float, *, more: int = 1) -> None:
+        """Wait for so many more blocks, and then for one of this pitch: a busy machine leaves gaps."""
+        await self.frame(peer, MediaKind.AUDIO, more=more)
+        await self.condition(lambda: abs(pitch(self.frames[peer.user, MediaKind.AUDIO][-1]) - hertz) <= 50)
 
     # -- effects -----------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from aiortc.rtp import (
     RtpPacket,
     pack_remb_fci,
 )
+from pylibsrtp import Session
 
 from qbcall.core.model import MediaKind
 
@@ -29,18 +30,24 @@ class Wire:
         """By SSRC."""
         self.senders: dict[str, list[RTCRtpSender]] = defaultdict(list)
         """Those that send, by kind, in the order of their connections."""
-        serialize, send = RtpPacket.serialize, RTCRtpSender.send
+        self._extensions: dict[int, HeaderExtensionsMap] = defaultdict(HeaderExtensionsMap)
+        """What the packets of an SSRC say besides."""
+        protect, send = Session.protect, RTCRtpSender.send
 
-        def note(packet: RtpPacket, extensions: HeaderExtensionsMap = HeaderExtensionsMap()) -> bytes:  # noqa: B008
-            self.packets[packet.ssrc].append(packet)
-            return serialize(packet, extensions)
+        def note(session: Session, data: bytes) -> bytes:
+            packet = RtpPacket.parse(data)
+            self.packets[packet.ssrc].append(RtpPacket.parse(data, self._extensions[packet.ssrc]))
+            sent: bytes = protect(session, data)
+            return sent
 
         async def begin(sender: RTCRtpSender, *arguments: object) -> None:
             if sender._enabled and sender not in self.senders[sender.kind]:
                 self.senders[sender.kind].append(sender)
+            extensions = vars(sender)["_RTCRtpSender__rtp_header_extensions_map"]
+            self._extensions |= {sender._ssrc: extensions, sender._rtx_ssrc: extensions}
             await send(sender, *arguments)  # type: ignore[arg-type]  # as they came
 
-        patch.setattr(RtpPacket, "serialize", note)
+        patch.setattr(Session, "protect", note)
         patch.setattr(RTCRtpSender, "send", begin)
 
     def streams(self, kind: MediaKind) -> Mapping[int, list[RtpPacket]]:

@@ -17,10 +17,12 @@ from qbcall.adapters.rtc_codecs import CODECS
 from qbcall.adapters.rtc_jitter import CAPACITY, MOST_MISSING, SILENCE, Picture, PictureBuffer
 from qbcall.adapters.rtc_missing import PATIENCE
 from qbcall.adapters.rtc_reception import Reception
+from qbcall.adapters.rtc_share import Feed
 from qbcall.core.inputs import StatsRead
 from qbcall.core.model import MediaKind
 from qbcall.media.frames import Frame
-from tests.adapters.rtc_room import Endpoint, SolidFeed, SolidOutlet, join, run
+from qbcall.media.outgoing import Listener
+from tests.adapters.rtc_room import Endpoint, SolidFeed, SolidOutlet, join, run, subscribed
 
 VIDEO = MediaKind.VIDEO
 VP8 = 97
@@ -254,9 +256,9 @@ class Shutter(SolidOutlet):
         super().__init__(VIDEO, (200, 40, 40), 0)
         self.releases: asyncio.Queue[None] = asyncio.Queue()
 
-    def subscribe(self) -> ShutterFeed:
+    def subscribe(self, listener: Listener | None = None) -> Feed:
         self.feeds.append(feed := ShutterFeed(self))
-        return feed
+        return subscribed(feed, listener)
 
 
 class ShutterFeed(SolidFeed):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from qbcall.adapters.rtc_decoding import LazyDecoder
 from qbcall.adapters.rtc_keyframes import START_CODE, is_complete, is_too_large, size_of
+from qbcall.media.planes import plane
 
 
 def encoded(name: str, count: int) -> list[list[bytes]]:
@@ -66,3 +67,23 @@ def test_picture_that_claims_to_be_huge_is_not_decoded() -> None:
     assert [is_too_large("VP8", data) for data in (huge, large)] == [True, False]
     vp8 = RTCRtpCodecParameters(mimeType="video/VP8", clockRate=90_000, payloadType=97)
     assert LazyDecoder().decode(vp8, JitterFrame(huge, 0)) is None
+
+
+@pytest.mark.parametrize("name", ["VP8", "H264"])
+def test_what_is_drawn_into_a_writable_picture_is_not_in_the_next_one(name: str) -> None:
+    """The decoder builds on its pictures: whoever changes one has to make it writable."""
+
+    def shown(*, draws: bool) -> list[bytes]:
+        decoder, found = LazyDecoder(), []
+        for number, picture in enumerate(pictures):
+            (frame,) = decoder.decode(codec, JitterFrame(picture, number * 3000)) or []
+            assert isinstance(frame, av.VideoFrame)
+            found.append(plane(frame, 0).tobytes())
+            if draws:
+                frame.make_writable()
+                plane(frame, 0)[:] = 0
+        return found
+
+    codec = RTCRtpCodecParameters(mimeType=f"video/{name}", clockRate=90_000, payloadType=97)
+    pictures = [b"".join(parts) for parts in encoded(name, 3)]
+    assert shown(draws=True) == shown(draws=False)

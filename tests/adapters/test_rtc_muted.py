@@ -15,6 +15,7 @@ from qbcall.core.model import MediaKind
 from qbcall.media.frames import VideoFormat
 from qbcall.media.outgoing import Outgoing
 from qbcall.media.synthetic import TestCard, Tone
+from tests.adapters.rtc_room import AtOnce
 from tests.media.virtual_clock import VirtualClockLoop, run
 
 OPUS = RTCRtpCodecParameters("audio/opus", 48_000, 2, 96)
@@ -33,7 +34,7 @@ def size(encoded: Encoded) -> int:
 async def sent(out: Outgoing, codec: RTCRtpCodecParameters, seconds: float) -> list[Encoded]:
     """What one peer gets within that time of the clock of the stream."""
     taken: asyncio.Queue[Encoded] = asyncio.Queue()
-    share = SharedStream(out.kind, out).share(codec, Terms(), taken.put_nowait)
+    share = SharedStream(out.kind, out, AtOnce()).share(codec, Terms(), taken.put_nowait)
     clock = 48_000 if out.kind is MediaKind.AUDIO else 90_000
     found = [await taken.get()]
     while found[-1].data.timestamp - found[0].data.timestamp < seconds * clock:

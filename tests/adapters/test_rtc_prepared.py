@@ -16,7 +16,7 @@ from qbcall.adapters.rtc_stock import StockTrack
 from qbcall.adapters.rtc_tracks import MOST_KEPT, OutgoingTrack
 from qbcall.core.model import MediaKind
 from qbcall.media.planes import plain
-from tests.adapters.rtc_room import SolidLocal
+from tests.adapters.rtc_room import AtOnce, SolidLocal
 
 CODEC = RTCRtpCodecParameters("video/VP8", 90_000, None, 97)
 
@@ -117,7 +117,7 @@ def test_senders_of_aiortc_prepare_nothing() -> None:
     async def play() -> None:
         local = SolidLocal((MediaKind.VIDEO,), (200, 40, 40), 440)
         assert local.video is not None
-        track = StockTrack(SharedStream(MediaKind.VIDEO, local.video))
+        track = StockTrack(SharedStream(MediaKind.VIDEO, local.video, AtOnce()))
         track.prepare(CODEC)
         assert local.feeds == []
         track.stop()

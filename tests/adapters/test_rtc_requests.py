@@ -14,7 +14,7 @@ from qbcall.adapters.rtc_demand import START
 from qbcall.adapters.rtc_encoder import SharedMedia
 from qbcall.adapters.rtc_share import Encoded, Share, Terms
 from qbcall.core.model import MediaKind
-from tests.adapters.rtc_room import BOTH, SolidLocal
+from tests.adapters.rtc_room import BOTH, AtOnce, SolidLocal
 from tests.adapters.test_rtc_sources import RED
 from tests.media.virtual_clock import VirtualClockLoop, run
 
@@ -42,7 +42,7 @@ class Stage:
         """Widths of what each peer was given."""
         self._loop = loop
         self._codec = codec
-        stream = SharedMedia(self.local).stream(MediaKind.VIDEO)
+        stream = SharedMedia(self.local, AtOnce()).stream(MediaKind.VIDEO)
         assert stream is not None
         self._stream = stream
 

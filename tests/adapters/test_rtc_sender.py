@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
+from types import SimpleNamespace
 
 import pytest
-from aiortc import RTCRtpReceiver
+from aiortc import RTCRtpCodecParameters, RTCRtpReceiver
+from aiortc.rtcrtpsender import RTCEncodedFrame
 from aiortc.rtp import (
     RTCP_PSFB_APP,
     RTCP_PSFB_FIR,
@@ -15,7 +18,9 @@ from aiortc.rtp import (
     RtcpRtpfbPacket,
 )
 
+from qbcall.adapters import rtc_departure
 from qbcall.adapters.rtc_demand import REPORT_INTERVAL, RUNGS, SPACING, START
+from qbcall.adapters.rtc_departure import Departure
 from qbcall.adapters.rtc_tracks import OutgoingTrack
 from qbcall.core.model import MediaKind
 from tests.adapters.rtc_mesh import Work, play, sees
@@ -177,3 +182,27 @@ def test_estimate_that_is_cut_off_does_no_harm(wire: Wire, fci: bytes) -> None:
         await peers[0].frame(a, VIDEO, more=10)
 
     play(scene, joined=1)
+
+
+def test_reports_tell_when_a_picture_was_made_and_not_when_it_was_encoded(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 3550, section 6.4.1: what is late by a busy machine would go with the sound of later."""
+
+    async def scene(a: Endpoint, peers: list[Endpoint]) -> None:
+        await asyncio.gather(*(peer.frame(a, VIDEO, more=10) for peer in peers))
+        sender = wire.senders["video"][0]
+        now = time.time()
+        monkeypatch.setattr(rtc_departure, "time", SimpleNamespace(time=lambda: now, time_ns=time.time_ns))
+        departure = Departure(sender, codec)
+        monkeypatch.setattr(departure, "_send", lambda _: None)  # the present one goes on sending
+        told = []
+        for number, late in enumerate([0.01, 0.0, 0.13, 0.13]):
+            now = 1e9 + number / 30 + late
+            departure.send(RTCEncodedFrame([b"\x10\x00"], 500 + 3000 * number, None))  # type: ignore[arg-type]
+            ntp = vars(sender)["_RTCRtpSender__ntp_timestamp"]
+            told.append(ntp / 2**32 - rtc_departure.NTP_EPOCH - 1e9 - number / 30)
+        assert told == pytest.approx([0.01, 0.0, 0.0, 0.0], abs=1e-4)
+
+    codec = RTCRtpCodecParameters(mimeType="video/VP8", clockRate=90_000, payloadType=97)
+    play(scene)

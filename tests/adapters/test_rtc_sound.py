@@ -131,7 +131,7 @@ def test_rubbish_is_left_out(some: list[bytes], lost: int) -> None:
         assert all(frame.samples <= rtc_opus.LONGEST for frame in frames if isinstance(frame, av.AudioFrame))
     opus = library()
     assert opus is not None
-    assert OpusDecoder(opus).decode(good[2], 7) is not None
+    assert OpusDecoder(opus).decode(good[2], BLOCK, 7) is not None
 
 
 # -- packets ---------------------------------------------------------------------------------------------------------

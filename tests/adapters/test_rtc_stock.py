@@ -25,9 +25,7 @@ def test_call_works_with_other_libraries_after_a_warning(changed: str) -> None:
     told = json.loads(ran.stdout)
     assert len(told["logged"]) == len(warned), told["logged"]
     assert all(any(what in message for message in told["logged"]) for what in warned), told["logged"]
-    encoders = 2 if ENCODERS in warned else 1
-    assert abs(told["encoded"] - encoders * told["seen"]) <= 20
-    assert abs(told["pitch"] - 500) <= 50
+    assert told["encoders"] == (2 if ENCODERS in warned else 1)
     assert told["unimpaired"].startswith("impairment: ") == (PATH in warned)
 
 

@@ -17,11 +17,13 @@ from aiortc.rtp import RtpPacket
 from qbcall.adapters import rtc_sender
 from qbcall.adapters.rtc_bitrate import PICTURE_IDS
 from qbcall.adapters.rtc_demand import START
+from qbcall.adapters.rtc_share import Feed
 from qbcall.adapters.rtc_tracks import OutgoingTrack
 from qbcall.core.model import Description, MediaKind
 from qbcall.media.frames import Frame
+from qbcall.media.outgoing import Listener
 from tests.adapters.rtc_mesh import Work, play
-from tests.adapters.rtc_room import CALL, Endpoint, colour, is_near, join
+from tests.adapters.rtc_room import CALL, Endpoint, colour, is_near, join, subscribed
 from tests.adapters.rtc_wire import Wire, remb, say
 from tests.adapters.test_rtc_sources import RED
 
@@ -65,8 +67,8 @@ class NoisyLocal:
     def video(self) -> NoisyLocal:
         return self
 
-    def subscribe(self) -> NoisyFeed:
-        return NoisyFeed()
+    def subscribe(self, listener: Listener | None = None) -> Feed:
+        return subscribed(NoisyFeed(), listener)
 
 
 @pytest.fixture
