@@ -76,7 +76,9 @@ def call() -> dict[str, object]:
             await asyncio.gather(*(sees(peer, a, RED) for peer in (b, c)))
             work.at_work.clear()
             await b.frame(a, MediaKind.VIDEO, more=40)
-            told["encoders"] = sum(isinstance(one, Vp8Encoder) for one in work.at_work)
+            # A busy machine sets peers apart, with half the size.
+            widths = [width for one, width in work.at_work.items() if isinstance(one, Vp8Encoder)]
+            told["encoders"] = widths.count(max(widths))
             await join(a, d)
             await sees(d, a, RED)
             a.leave(b)

@@ -11,6 +11,7 @@ from aiortc.codecs.base import Encoder
 from aiortc.codecs.h264 import H264Encoder
 from aiortc.codecs.opus import OpusEncoder
 from aiortc.codecs.vpx import Vp8Encoder
+from av import VideoFrame
 from av.frame import Frame as AnyFrame
 
 from qbcall.core.model import MediaKind
@@ -26,8 +27,8 @@ class Work:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.calls: dict[type[Encoder], int] = {Vp8Encoder: 0, H264Encoder: 0, OpusEncoder: 0}
         """Frames that each kind of encoder was given."""
-        self.at_work: set[object] = set()
-        """Encoders that were given any."""
+        self.at_work: dict[object, int] = {}
+        """Encoders of pictures that were given any, and how wide the latest was."""
         self.complete: list[float] = []
         """When pictures had to be complete, by the clock of the event loop."""
         for encoder in self.calls:
@@ -38,7 +39,8 @@ class Work:
     ) -> Callable[..., object]:
         def count(this: object, frame: AnyFrame, force_keyframe: bool = False) -> tuple[list[bytes], int]:
             self.calls[encoder] += 1
-            self.at_work.add(this)
+            if isinstance(frame, VideoFrame):
+                self.at_work[this] = frame.width
             if force_keyframe:
                 self.complete.append(time.monotonic())
             return encode(this, frame, force_keyframe)

@@ -117,7 +117,7 @@ class PyPlayer:
         yield Move("hang up", lambda: call.hang_up(info), 1)
         if call.incoming and call.state is CallState.PENDING:
             yield Move("accept", lambda: self._accept(call, info), 6)
-            yield Move("reject", lambda: call.reject(info, busy=rng.random() < 0.5))
+            yield Move("reject", lambda: self._reject(call, info, busy=rng.random() < 0.5))
         elif call.state in UNDER_WAY:
             to = rng.choice([None, *call.peers])
             yield Move("update", lambda: call.update(info, to))
@@ -142,6 +142,10 @@ class PyPlayer:
             self.py.client.link.send(to, call.head, signal)
 
         return say
+
+    async def _reject(self, call: Call, info: Info, *, busy: bool) -> None:
+        with suppress(InvalidState):  # it crossed a call of this user's own, and is being answered by itself
+            await call.reject(info, busy=busy)
 
     async def _accept(self, call: Call, info: Info) -> None:
         with suppress(InvalidState):  # it ended while media was opened
