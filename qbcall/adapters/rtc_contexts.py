@@ -50,17 +50,18 @@ def h264(width: int, height: int, bits: int) -> VideoCodecContext:
     context.profile = "Baseline"
     context.options = {
         "preset": "superfast",
-        # More than the preset has: together a decibel where all of a picture moves, and six where parts of it come
-        # back to what they were, for a third more time.
-        "partitions": "all",
+        # Six decibels where parts of a picture come back to what they were, e.g. digits.
         "refs": "3",
+        "partitions": "p8x8,i4x4",
+        # Half a decibel where all of a picture moves, for a sixth of the time.
+        "subq": "0",
         # Five decibels for texts and drawings at 500 kbit/s, and none less for what moves.
         "aq-mode": "0",
         "tune": "zerolatency",
         "level": "31",
-        "maxrate": str(bits),
-        # With twice as long a buffer a quarter of the rate is not used where little moves; with half of it the first
-        # picture has three decibels less.
+        # A little above what is aimed at: if both are the same, x264 is so careful that texts lose four decibels.
+        "maxrate": str(bits * 102 // 100),
+        # With twice as long a buffer a quarter of the rate is not used where little moves.
         "bufsize": str(bits // 2),
     }
     return context
