@@ -16,7 +16,7 @@ from types import ModuleType
 from aiortc.codecs import h264, vpx
 
 from qbcall import running
-from qbcall.adapters import rtc_arrival, rtc_bitrate, rtc_codecs, rtc_demand, rtc_receive, rtc_sender
+from qbcall.adapters import rtc_arrival, rtc_bitrate, rtc_codecs, rtc_demand, rtc_receive, rtc_sender, rtc_socket
 from qbcall.cli import main
 from qbcall.core.model import MediaKind
 from qbcall.media.sinks import Null
@@ -32,7 +32,7 @@ class Ways:
 
     stock: bool = False
     """As aiortc does: an encoder for each peer, with its own settings; its buffers, a decoder for
-    each track; and garbage collected as Python does."""
+    each track; sockets that are asyncio's; and garbage collected as Python does."""
     watching: bool = False
     """The sink `null` has everything decoded, and does nothing with it."""
     codec: str = "VP8"
@@ -51,6 +51,7 @@ class Ways:
             replace(rtc_sender, "ENCODES_ONCE", False)
             replace(rtc_receive, "SUITED", False)
             replace(rtc_arrival, "KNOWN", False)
+            replace(rtc_socket, "KNOWN", False)
             replace(running, "run", asyncio.run)
             replace(rtc_sender, "warn", lambda: None)  # it is on purpose
         if self.watching:

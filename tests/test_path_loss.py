@@ -33,15 +33,15 @@ QUICK = {"stall_timeout": 0.5, "restart_interval": 1.0, "disconnect_timeout": 10
 def network(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """While `cut` holds, no datagram of these connections arrives: all, or those made before it was cut."""
     state = SimpleNamespace(cut=False, dead=set(), known=set(), news=asyncio.Event())
-    arrive = PathProtocol.datagram_received
+    arrive = PathProtocol.received
 
-    def datagram_received(protocol: PathProtocol, data: bytes, addr: tuple[str, int]) -> None:
+    def received(protocol: PathProtocol, data: bytes, addr: tuple[str, int], came: float) -> None:
         state.known.add(protocol)
         state.news.set()
         if not state.cut and protocol not in state.dead:
-            arrive(protocol, data, addr)
+            arrive(protocol, data, addr, came)
 
-    monkeypatch.setattr(PathProtocol, "datagram_received", datagram_received)
+    monkeypatch.setattr(PathProtocol, "received", received)
     return state
 
 

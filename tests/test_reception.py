@@ -36,14 +36,14 @@ RTCP = range(64, 96)
 def deaf(monkeypatch: pytest.MonkeyPatch) -> set[PathProtocol]:
     """Sockets at which no RTP arrives; ICE, DTLS and RTCP do."""
     sockets: set[PathProtocol] = set()
-    arrive = PathProtocol.datagram_received
+    arrive = PathProtocol.received
 
-    def datagram_received(protocol: PathProtocol, data: bytes, addr: tuple[str, int]) -> None:
+    def received(protocol: PathProtocol, data: bytes, addr: tuple[str, int], came: float) -> None:
         media = data[0] >> 6 == 2 and data[1] & 0x7F not in RTCP
         if not (media and protocol in sockets):
-            arrive(protocol, data, addr)
+            arrive(protocol, data, addr, came)
 
-    monkeypatch.setattr(PathProtocol, "datagram_received", datagram_received)
+    monkeypatch.setattr(PathProtocol, "received", received)
     return sockets
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -20,7 +19,7 @@ from aiortc import RTCDtlsTransport, RTCRtpReceiver
 from aiortc.rtcdtlstransport import RtpRouter, State
 from aiortc.rtp import RtpPacket, is_rtcp
 
-from qbcall.adapters import rtc_packets
+from qbcall.adapters import rtc_packets, rtc_reports
 from qbcall.adapters.rtc_packets import read
 from qbcall.adapters.rtc_settled import settled
 
@@ -56,8 +55,8 @@ class Taker:
 class MediaPath(Protocol):
     """A path that hands media over."""
 
-    media: Callable[[bytes], bool] | None
-    """Tells whether it took the datagram; else it waits to be received."""
+    media: Callable[[bytes, float], bool] | None
+    """Tells whether it took the datagram, which came at this time; else it waits to be received."""
 
     def send_now(self, data: bytes) -> None:
         """Send a datagram.
@@ -90,13 +89,13 @@ class Arrival:
         self._takers[receiver] = taker
         self.catch_up()
 
-    def take(self, datagram: bytes) -> bool:
-        """Whether it was media, and is done with. Never raises, whatever a stranger writes."""
+    def take(self, datagram: bytes, came: float) -> bool:
+        """Whether it was media, and is done with; it came at this time in seconds. Never raises, whoever wrote it."""
         if not is_media(datagram) or self._transport._state is not State.CONNECTED:
             return False
         self._known[_BYTES] += len(datagram)
         self._known[_PACKETS] += 1
-        report, came = is_rtcp(datagram), time.time()
+        report = is_rtcp(datagram)
         if report:
             self.catch_up()
         if report or not self._idle:
@@ -124,7 +123,7 @@ class Arrival:
         keys = self._transport._rx_srtp
         try:
             if is_rtcp(datagram):
-                self.read_reports(keys.unprotect_rtcp(datagram))
+                self.read_reports(keys.unprotect_rtcp(datagram), came)
             else:
                 self.read_media(keys.unprotect(datagram), came)
         except (pylibsrtp.Error, ValueError) as error:
@@ -143,10 +142,10 @@ class Arrival:
         except Exception:  # what a peer writes may break aiortc anywhere
             self._complain()
 
-    def read_reports(self, data: bytes) -> None:
-        """Take an RTCP packet that was decrypted. Never raises."""
+    def read_reports(self, data: bytes, came: float) -> None:
+        """Take an RTCP packet that was decrypted, and came at this time. Never raises."""
         try:
-            settled(self._transport._handle_rtcp_data(data))
+            rtc_reports.read(self._transport, data, came)
         except Exception:  # as above
             self._complain()
 

@@ -93,11 +93,11 @@ class CarryingPath(LastingPath):
                 if pair.protocol is protocol and pair.remote_addr == addr and pair not in self._heard_on:
                     self._heard_on.append(pair)
 
-    def take(self, sender: Address, data: bytes, component: int) -> None:
+    def take(self, sender: Address, data: bytes, component: int, came: float) -> None:
         """See `Path`."""
         if self._handshake.said is not None and self._is_news(sender, data):
             self._came()
-        super().take(sender, data, component)
+        super().take(sender, data, component, came)
 
     def _is_news(self, sender: Address, data: bytes) -> bool:
         """Whether the peer answers, and does not only repeat what it said."""

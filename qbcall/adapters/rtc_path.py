@@ -17,6 +17,7 @@ import asyncio
 import inspect
 import logging
 import socket
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
@@ -27,9 +28,11 @@ from aioice.ice import CandidatePair, Connection, StunProtocol, TransportPolicy
 from aioice.stun import Message, parse_message
 from aioice.turn import UDP_SOCKET_BUFFER_SIZE, TurnTransport
 
+from qbcall.adapters import rtc_socket
 from qbcall.adapters.rtc_search import Search
 from qbcall.adapters.rtc_servers import StunServer, TurnServer, stun_servers, turn_servers
 from qbcall.adapters.rtc_settled import settled
+from qbcall.adapters.rtc_socket import MediaSocket
 
 log = logging.getLogger("qbcall.adapters.rtc")
 
@@ -61,9 +64,9 @@ class Path(Connection):
         self._news = asyncio.Event()
         self._fragments: dict[Address, str] = {}
         """Who proved before the answer that it has the offer, and what it is called."""
-        self._waiting: deque[tuple[Address, bytes, int]] = deque(maxlen=MOST_WAITING)
-        self.media: Callable[[bytes], bool] | None = None
-        """Takes what came from the peer, if it is media; else it waits to be received."""
+        self._waiting: deque[tuple[Address, bytes, int, float]] = deque(maxlen=MOST_WAITING)
+        self.media: Callable[[bytes, float], bool] | None = None
+        """Takes what came from the peer, and when, if it is media; else it waits to be received."""
 
     # -- our candidates ----------------------------------------------------------------------------------------------
 
@@ -97,9 +100,9 @@ class Path(Connection):
         return PathProtocol(self) if make is None else make(self)
 
     async def _listen(self, address: str) -> None:
-        loop = asyncio.get_running_loop()
+        protocol = self._socket()
         try:
-            transport, protocol = await loop.create_datagram_endpoint(self._socket, local_addr=(address, 0))
+            transport = await self._open(address, protocol)
         except OSError as error:
             log.debug("%s cannot be used: %s", address, error)
             return
@@ -118,6 +121,12 @@ class Path(Connection):
             type="host",
         )
         self._add_local(protocol.local_candidate, protocol)
+
+    async def _open(self, address: str, protocol: PathProtocol) -> asyncio.DatagramTransport:
+        if rtc_socket.KNOWN and self._search.socket is None:  # a bad network has a time of its own
+            return MediaSocket(address, protocol)
+        loop = asyncio.get_running_loop()
+        return (await loop.create_datagram_endpoint(lambda: protocol, local_addr=(address, 0)))[0]
 
     async def _ask(self) -> None:
         try:
@@ -236,13 +245,13 @@ class Path(Connection):
 
     # -- one of several devices --------------------------------------------------------------------------------------
 
-    def take(self, sender: Address, data: bytes, component: int) -> None:
-        """Media came, or before it the handshake; before the answer it has to wait."""
+    def take(self, sender: Address, data: bytes, component: int, came: float) -> None:
+        """Media came, or before it the handshake, at this time in seconds; before the answer it has to wait."""
         if self.remote_username is None:
-            self._waiting.append((sender, data, component))
+            self._waiting.append((sender, data, component, came))
         elif self._fragments.get(sender, self.remote_username) == self.remote_username:
             # What came before is done with first.
-            if self.media is not None and self._queue.empty() and self.media(data):
+            if self.media is not None and self._queue.empty() and self.media(data, came):
                 return
             self.data_received(data, component)
 
@@ -282,12 +291,16 @@ class PathProtocol(StunProtocol):
     receiver: Path
 
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
-        """See `asyncio.DatagramProtocol`. Anybody may send anything here."""
+        """See `asyncio.DatagramProtocol`."""
         assert isinstance(data, bytes), "datagrams are no text"
+        self.received(data, addr, time.time())
+
+    def received(self, data: bytes, addr: tuple[Any, ...], came: float) -> None:
+        """A datagram came, at this time in seconds. Anybody may send anything here."""
         if data[:1] > LAST_OF_STUN:
             sender = addr[0], addr[1]
             self.receiver.heard(self, sender)
-            self.receiver.take(sender, data, self.local_candidate.component)
+            self.receiver.take(sender, data, self.local_candidate.component, came)
             return
         try:
             parse_message(data)  # what is none would go on to DTLS

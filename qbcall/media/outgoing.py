@@ -193,7 +193,7 @@ class Outgoing:
         task.add_done_callback(self._retiring.discard)
 
     async def _pump_audio(self) -> None:
-        pace = Pace(BLOCK_SECONDS, patience=CATCH_UP)
+        pace = Pace(BLOCK_SECONDS, patience=CATCH_UP, on_beat=True)
         start: int | None = None
         self._intake.clear()
         while True:

@@ -26,15 +26,17 @@ DEMAND = "everything is decoded"
 HANDSHAKE = "a round trip later"
 DATAGRAMS = "takes datagrams otherwise"
 PACKETS = "takes packets otherwise"
+REPORTS = "dates reports otherwise"
 RUBBISH = "malformed ones may end a connection"
 CHANGES: dict[str, tuple[Any, str, set[str]]] = {
     "one more of a sender's": (RTCRtpSender, "_send_keyframe", {ENCODERS}),
-    "reports to a sender": (RTCRtpSender, "_handle_rtcp_packet", {ENCODERS}),
+    "reports to a sender": (RTCRtpSender, "_handle_rtcp_packet", {ENCODERS, REPORTS}),
     "what a sender sends": (RTCRtpSender, "_run_rtp", {ENCODERS}),
     "an encoder": (Vp8Encoder, "__init__", {ENCODERS}),
     "packets to a receiver": (RTCRtpReceiver, "_handle_rtp_packet", {COUNTS, DEMAND, PACKETS}),
-    "reports to a receiver": (RTCRtpReceiver, "_handle_rtcp_packet", {COUNTS}),
+    "reports to a receiver": (RTCRtpReceiver, "_handle_rtcp_packet", {COUNTS, REPORTS}),
     "datagrams": (RTCDtlsTransport, "_recv_next", {DATAGRAMS, HANDSHAKE, RUBBISH}),
+    "who gets reports": (RTCDtlsTransport, "_handle_rtcp_data", {REPORTS}),
     "what packets say": (HeaderExtensionsMap, "get", {DATAGRAMS}),
     "packets that are repeated": (RTCRtpSender, "_retransmit", {ENCODERS}),
     "the rate that is told": (AimdRateControl, "update", {PACKETS}),

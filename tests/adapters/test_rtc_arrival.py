@@ -13,9 +13,8 @@ import pytest
 from aiortc import rtcrtpreceiver
 from aiortc.rtcdtlstransport import State
 from aiortc.rtcrtpreceiver import StreamStatistics
-from aiortc.rtp import HeaderExtensionsMap, RtpPacket
+from aiortc.rtp import AnyRtcpPacket, HeaderExtensionsMap, RtcpRrPacket, RtpPacket
 
-from qbcall.adapters import rtc_arrival
 from qbcall.adapters.rtc_arrival import MOST_WAITING, PATIENCE, Arrival, Taker, arrival_of
 from qbcall.adapters.rtc_reception import count
 from qbcall.core.model import MediaKind
@@ -23,7 +22,7 @@ from tests.adapters.rtc_room import BOTH, Endpoint, join
 from tests.adapters.rtc_room import run as run_really
 from tests.media.virtual_clock import VirtualClockLoop, run
 
-REPORT = b"\x80\xc9" + bytes(6)
+REPORT = bytes(RtcpRrPacket(ssrc=1))
 
 
 @dataclass
@@ -41,14 +40,13 @@ class Scene:
     taken_over: Callable[[], None] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.patch.setattr(rtc_arrival, "time", SimpleNamespace(time=self.loop.time))
         receiver: Any = object()
+        reader = SimpleNamespace(_handle_rtcp_packet=self._report)
         self.transport = SimpleNamespace(
             _state=State.CONNECTED,
             _rx_srtp=SimpleNamespace(unprotect=lambda data: data, unprotect_rtcp=lambda data: data),
             _rtp_header_extensions_map=HeaderExtensionsMap(),
-            _rtp_router=SimpleNamespace(route_rtp=lambda packet: receiver),
-            _handle_rtcp_data=self._report,
+            _rtp_router=SimpleNamespace(route_rtp=lambda packet: receiver, route_rtcp=lambda packet: [reader]),
             _RTCDtlsTransport__rx_bytes=0,
             _RTCDtlsTransport__rx_packets=0,
         )
@@ -57,16 +55,16 @@ class Scene:
         self.taken_over()
 
     def packet(self, number: int) -> None:
-        assert self.arrival.take(RtpPacket(97, 0, number, 0, 1, b"x").serialize())
+        assert self.arrival.take(RtpPacket(97, 0, number, 0, 1, b"x").serialize(), self.loop.time())
 
     def report(self) -> None:
-        assert self.arrival.take(REPORT)
+        assert self.arrival.take(REPORT, self.loop.time())
 
     def _take(self, packet: RtpPacket, came: float) -> None:
         self.seen.append(packet.sequence_number)
         self.came.append(came)
 
-    async def _report(self, data: bytes) -> None:
+    async def _report(self, packet: AnyRtcpPacket) -> None:
         self.seen.append("report")
 
 
@@ -109,7 +107,7 @@ def test_no_more_than_some_wait_and_none_after_the_end(monkeypatch: pytest.Monke
         scene.transport._state = State.CLOSED
         await asyncio.sleep(2 * PATIENCE)
         assert len(scene.seen) == 1 + MOST_WAITING
-        assert not scene.arrival.take(REPORT)
+        assert not scene.arrival.take(REPORT, loop.time())
 
     run(scenario)
 
@@ -132,8 +130,8 @@ def test_counters_that_are_read_lack_nothing(monkeypatch: pytest.MonkeyPatch) ->
     """As of a bot that only speaks; what it may want later is there at once."""
     take = Arrival.take
 
-    def watched(arrival: Arrival, datagram: bytes) -> bool:
-        taken = take(arrival, datagram)
+    def watched(arrival: Arrival, datagram: bytes, came: float) -> bool:
+        taken = take(arrival, datagram, came)
         if arrival._waiting:
             waits.set()
         return taken

@@ -109,8 +109,8 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> asyncio.Queue[bytes]:
     queue: asyncio.Queue[bytes] = asyncio.Queue()
     take = Path.take
 
-    def noted(self: Path, sender: tuple[str, int], data: bytes, component: int) -> None:
-        take(self, sender, data, component)
+    def noted(self: Path, sender: tuple[str, int], data: bytes, component: int, came: float) -> None:
+        take(self, sender, data, component, came)
         queue.put_nowait(data)
 
     monkeypatch.setattr(Path, "take", noted)

@@ -76,11 +76,11 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
         if not found.loses(direction, data):
             carry(network, direction, data, arrive)
 
-    def taken(path: Path, sender: tuple[str, int], data: bytes, component: int) -> None:
+    def taken(path: Path, sender: tuple[str, int], data: bytes, component: int, came: float) -> None:
         if data[0] in MEDIA:
             found.media.setdefault("down" if path.ice_controlling else "up", asyncio.get_running_loop().time())
             found.news.set()
-        take(path, sender, data, component)
+        take(path, sender, data, component, came)
 
     monkeypatch.setattr(ImpairedNetwork, "carry", carried)
     monkeypatch.setattr(Path, "take", taken)

@@ -25,11 +25,11 @@ from tests.adapters.rtc_room import Endpoint, join, run
 def network(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """While `cut` holds nothing arrives; sockets in `dead` never hear or say anything again."""
     state = SimpleNamespace(cut=False, dead=set(), news=asyncio.Event())
-    arrive, send, look = PathProtocol.datagram_received, PathProtocol.send_stun, Freshness.look
+    arrive, send, look = PathProtocol.received, PathProtocol.send_stun, Freshness.look
 
-    def datagram_received(protocol: PathProtocol, data: bytes, addr: tuple[str, int]) -> None:
+    def received(protocol: PathProtocol, data: bytes, addr: tuple[str, int], came: float) -> None:
         if not state.cut and protocol not in state.dead:
-            arrive(protocol, data, addr)
+            arrive(protocol, data, addr, came)
 
     def send_stun(protocol: PathProtocol, message: aioice.stun.Message, addr: tuple[str, int]) -> None:
         if protocol not in state.dead:
@@ -39,7 +39,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         look(freshness, now)
         state.news.set()
 
-    monkeypatch.setattr(PathProtocol, "datagram_received", datagram_received)
+    monkeypatch.setattr(PathProtocol, "received", received)
     monkeypatch.setattr(PathProtocol, "send_stun", send_stun)
     monkeypatch.setattr(Freshness, "look", noted)
     return state

@@ -66,22 +66,22 @@ def test_packets_that_came_before_are_taken_before() -> None:
             sender = path._nominated[1].remote_addr
             taken: list[bytes] = []
 
-            def take(data: bytes) -> bool:
+            def take(data: bytes, came: float) -> bool:
                 if data == MEDIA:
                     taken.append(data)
                 return True
 
             path.media = take
-            path.take(sender, MEDIA, 1)
+            path.take(sender, MEDIA, 1, 0.0)
             assert taken == [MEDIA]
             for data in (HANDSHAKE, MEDIA):  # the first has to be read by a task
                 path.data_received(data, 1)
-            path.take(sender, MEDIA, 1)
+            path.take(sender, MEDIA, 1, 0.0)
             assert taken == [MEDIA]
             for _ in range(10):
                 await asyncio.sleep(0)
             assert path._queue.empty()
-            path.take(sender, MEDIA, 1)
+            path.take(sender, MEDIA, 1, 0.0)
             assert taken == [MEDIA, MEDIA]
 
     run(play)

@@ -87,7 +87,7 @@ async def read(there: RTCDtlsTransport, data: bytes, *, reports: bool) -> None:
     assert isinstance(path, MediaPath), "it is our own"
     arrival = getattr(path.media, "__self__", None)
     if isinstance(arrival, Arrival):
-        arrival.read_reports(data) if reports else arrival.read_media(data, time.time())
+        (arrival.read_reports if reports else arrival.read_media)(data, time.time())
     elif reports:
         await there._handle_rtcp_data(data)
     else:
