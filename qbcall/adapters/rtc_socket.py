@@ -2,12 +2,13 @@
 
 asyncio's own wakes the loop for every datagram: three peers send 300 in a second. Here the socket is read whenever
 something comes, as usual; but while media flows it is read on the beat, with those of the other peers. Times are the
-kernel's, so that whoever estimates the network from them sees nothing of that.
+kernel's, so that whoever estimates the network from them sees nothing of that; without them there is no beat.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import struct
 import sys
@@ -17,6 +18,8 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from qbcall.media.beat import beat
+
+log = logging.getLogger("qbcall.adapters.rtc")
 
 SO_TIMESTAMPNS = 35
 """Option, and kind of the note that comes with a datagram (asm-generic/socket.h; Python has no name for it)."""
@@ -71,13 +74,13 @@ class MediaSocket(asyncio.DatagramTransport):
         try:
             self._socket.setblocking(False)
             self._socket.bind(name)
-            self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         except OSError:
             self._socket.close()
             raise
         super().__init__({"socket": self._socket, "sockname": self._socket.getsockname()})
         self._owner = owner
         self._loop = asyncio.get_running_loop()
+        self._dates = _has_dates(self._socket)
         self._count, self._since, self._last = 0, self._loop.time(), 0.0
         self._unsent: deque[tuple[bytes, Any]] = deque(maxlen=MOST_UNSENT)
         self._closing = False
@@ -128,7 +131,7 @@ class MediaSocket(asyncio.DatagramTransport):
             return
         many = self._count >= MANY * (now - self._since)
         self._count, self._since = 0, now
-        if many and not self._closing:
+        if many and self._dates and not self._closing:
             self._last = now
             self._loop.remove_reader(self._socket)
             beat().join(self._on_beat)
@@ -172,6 +175,16 @@ class MediaSocket(asyncio.DatagramTransport):
     def _end(self) -> None:
         self._owner.connection_lost(None)
         self._socket.close()
+
+
+def _has_dates(datagrams: socket.socket) -> bool:
+    """Have the kernel tell when each datagram came; some sandboxes have no such kernel."""
+    try:
+        datagrams.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    except OSError as error:
+        log.debug("the kernel does not tell when datagrams come: %s", error)
+        return False
+    return True
 
 
 def _time_of(notes: Iterable[tuple[int, int, bytes]]) -> float:

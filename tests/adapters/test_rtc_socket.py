@@ -159,6 +159,22 @@ def test_many_are_told_on_the_beat_and_with_those_of_others() -> None:
     run(scenario)
 
 
+def test_without_times_of_the_kernel_all_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rtc_socket, "SO_TIMESTAMPNS", 9999)
+
+    async def scenario(loop: VirtualClockLoop) -> None:
+        with stage(loop) as here:
+            await here.flow()
+            loop.now = beat().next(loop.time()) + BEAT * 0.1
+            here.say(b"now")
+            await soon()
+            assert here.owner.got[-1] == b"now"
+            assert here.owner.told[-1] == loop.time()
+            await here.end()
+
+    run(scenario)
+
+
 def test_after_silence_a_datagram_is_told_at_once() -> None:
     async def scenario(loop: VirtualClockLoop) -> None:
         with stage(loop) as here:
