@@ -36,7 +36,7 @@ CHANGES: dict[str, tuple[Any, str, set[str]]] = {
     "packets to a receiver": (RTCRtpReceiver, "_handle_rtp_packet", {COUNTS, DEMAND, PACKETS}),
     "reports to a receiver": (RTCRtpReceiver, "_handle_rtcp_packet", {COUNTS, REPORTS}),
     "datagrams": (RTCDtlsTransport, "_recv_next", {DATAGRAMS, HANDSHAKE, RUBBISH}),
-    "who gets reports": (RTCDtlsTransport, "_handle_rtcp_data", {REPORTS}),
+    "who gets reports": (RTCDtlsTransport, "_handle_rtcp_data", {REPORTS, RUBBISH}),
     "what packets say": (HeaderExtensionsMap, "get", {DATAGRAMS}),
     "packets that are repeated": (RTCRtpSender, "_retransmit", {ENCODERS}),
     "the rate that is told": (AimdRateControl, "update", {PACKETS}),
