@@ -42,9 +42,11 @@ def _dated(recipient: dict[str, object], packet: AnyRtcpPacket, came: float) -> 
     sent, heard = recipient.get(_SENT), recipient.get(_HEARD)
     if isinstance(sent, float):
         recipient[_SENT] = sent + time.time() - came
-    yield
-    if isinstance(sent, float):
-        recipient[_SENT] = sent
+    try:
+        yield
+    finally:
+        if isinstance(sent, float):
+            recipient[_SENT] = sent
     if isinstance(heard, dict) and isinstance(packet, RtcpSrPacket):
         heard[packet.ssrc] = came
 

@@ -36,7 +36,7 @@ class Beat:
         return self.last(now) + BEAT
 
     def join(self, listener: Callable[[], None]) -> None:
-        """Call it on each beat from now on; it must not raise."""
+        """Call it on each beat from now on, after tasks that wait for the beat; it must not raise."""
         self._listeners.append(listener)
         if self._timer is None:
             self._wait()
@@ -55,6 +55,11 @@ class Beat:
 
     def _strike(self) -> None:
         self._wait()
+        # A task that sends on the beat wakes a turn later: within one program, what it sends is to be read at once.
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, self._call)
+
+    def _call(self) -> None:
         for listener in tuple(self._listeners):
             listener()
 

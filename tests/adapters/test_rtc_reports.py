@@ -56,6 +56,17 @@ def test_report_is_kept_since_it_came() -> None:
     asyncio.run(whole())
 
 
+@pytest.mark.usefixtures("late")
+def test_what_aiortc_cannot_read_changes_no_time() -> None:
+    async def broken(packet: object) -> None:
+        raise ValueError("nonsense")
+
+    sender = SimpleNamespace(_handle_rtcp_packet=broken, **{_SENT: SENT})
+    with pytest.raises(ValueError, match="nonsense"):
+        read(routed(sender), bytes(RtcpRrPacket(ssrc=PEER)), CAME)
+    assert vars(sender)[_SENT] == SENT
+
+
 def test_reports_of_another_aiortc_are_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[bytes] = []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
+from functools import partial
 from random import Random
 
 from qbcall.media.beat import BEAT, Beat, beat
@@ -46,7 +47,7 @@ def test_listeners_are_called_together_until_they_leave() -> None:
                 beat().leave(b)
 
         beat().join(a)
-        await asyncio.sleep(0.4 * BEAT)
+        await asyncio.sleep(0.5 * BEAT)
         beat().join(b)
         await asyncio.sleep(5 * BEAT)
         beat().leave(a)
@@ -58,6 +59,32 @@ def test_listeners_are_called_together_until_they_leave() -> None:
         await asyncio.sleep(BEAT)
         assert len(times["a"]) == 6
         beat().leave(a)
+
+    run(scenario)
+
+
+async def until_the_beat(loop: VirtualClockLoop, seen: list[str]) -> None:
+    await asyncio.sleep(beat().next(loop.time()) - loop.time())
+    seen.append("task")
+
+
+def test_listeners_come_after_a_task_that_waits_for_the_beat() -> None:
+    """Whichever of them waited first."""
+
+    async def scenario(loop: VirtualClockLoop) -> None:
+        for first in (True, False):
+            seen: list[str] = []
+            listener = partial(seen.append, "listener")
+            if first:
+                beat().join(listener)
+            task = asyncio.create_task(until_the_beat(loop, seen))
+            if not first:
+                await asyncio.sleep(0)
+                beat().join(listener)
+            await asyncio.sleep(1.5 * BEAT)
+            beat().leave(listener)
+            await task
+            assert seen[:2] == ["task", "listener"]
 
     run(scenario)
 
