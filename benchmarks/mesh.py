@@ -1,7 +1,7 @@
-"""What one participant of a mesh of four costs: the starting point for a faster media path.
+"""What one participant of a mesh of four costs, each in a process of its own.
 
-Three participants run in processes of their own; the one that is measured runs alone in a fourth. With four full
-participants on two cores the machine is near its limit, so the frames that arrived are told as well.
+All are measured at the same time: the machine's speed changes by a fifth from one minute to the next, but by the same
+for all. With four full participants on two cores it is near its limit, so the frames that arrived are told as well.
 """
 
 from __future__ import annotations
@@ -28,8 +28,17 @@ STATS = ("--stats", "1")
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """One participant."""
+
+    ways: Ways = OURS
+    words: Sequence[str] = ()
+    """More for its command."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
-    """What the caller of one call was measured to need."""
+    """What one participant of a call was measured to need."""
 
     percent: float
     """Of a core."""
@@ -40,7 +49,7 @@ class Sample:
     codecs: list[str]
     """Those of the pictures that came in, of each direction of which this is known."""
     sent: list[float]
-    """Pictures per second of the caller, that each of the others received."""
+    """Its pictures per second, that each of the others received."""
 
 
 async def start(
@@ -70,7 +79,7 @@ async def start(
 
 async def measure(picture: Picture, seconds: float, settle: float = SETTLE) -> list[Figure]:
     """Processor time and memory of the caller, in a call that lasts `seconds` after it has settled."""
-    sample = await sampled(picture, seconds, settle=settle)
+    sample, *_ = await sampled(picture, seconds, [Member()] * len(NAMES), settle=settle)
     title = "{}x{}@{}, one of four".format(*picture)
     got = sample.pictures
     return [
@@ -81,45 +90,46 @@ async def measure(picture: Picture, seconds: float, settle: float = SETTLE) -> l
 
 
 async def sampled(
-    picture: Picture,
-    seconds: float,
-    ways: Ways = OURS,
-    *,
-    caller: Sequence[str] = (),
-    others: Sequence[str] = (),
-    settle: float = SETTLE,
-) -> Sample:
-    """One call, in which the caller has these ways; with these more words for its command, and for the others'.
-
-    The others have our ways, and the caller's codec.
-    """
-    first, *callees = NAMES
+    picture: Picture, seconds: float, members: Sequence[Member], *, settle: float = SETTLE
+) -> list[Sample]:
+    """One call of four, of whom the first calls the others; what each of them needed at the same time."""
     codecs: dict[tuple[str, str], str] = {}
+    ended: dict[str, dict[str, Any]] = {}
+    caller, *callees = NAMES
     async with DevServer(accounts=NAMES) as server:
-        theirs = Ways(codec=ways.codec)
-        answering = [
-            await start(server, name, picture, "answer", "--once", *STATS, *others, ways=theirs) for name in callees
-        ]
-        for process in answering:
-            await until(process, "link.online")
-        duration = str(settle + seconds + 1)
-        words = ("call", *(f"{name}@{server.domain}" for name in callees), "--duration", duration, *STATS, *caller)
-        calling = await start(server, first, picture, *words, ways=ways)
+        programs: dict[str, asyncio.subprocess.Process] = {}
+        for name, member in list(zip(NAMES, members, strict=True))[1:]:
+            words = ("answer", "--once", *STATS, *member.words)
+            programs[name] = await start(server, name, picture, *words, ways=member.ways)
+        for name in callees:
+            await until(programs[name], "link.online")
+        called = [f"{name}@{server.domain}" for name in callees]
+        words = ("call", *called, "--duration", str(settle + seconds + 1), *STATS, *members[0].words)
+        programs[caller] = await start(server, caller, picture, *words, ways=members[0].ways)
         for _ in callees:
-            await until(calling, "peer.state", new="connected")
-        percent, memory = await watch(calling.pid, seconds, settle)
-        ended = await until(calling, "call.ended", note=partial(note, codecs, first))
-        for process in answering:  # their call with each other would go on
-            process.terminate()
-        theirs_ended = [
-            await until(process, "call.ended", note=partial(note, codecs, name))
-            for name, process in zip(callees, answering, strict=True)
-        ]
-        await asyncio.gather(calling.communicate(), *(process.communicate() for process in answering))
-    connected = float(ended["connected"])
-    got = [peer["frames"].get("video", 0) / connected for peer in ended["peers"].values()]
-    given = [one["peers"][ended["caller"]]["frames"].get("video", 0) / connected for one in theirs_ended]
-    return Sample(percent, memory, got, list(codecs.values()), given)
+            await until(programs[caller], "peer.state", new="connected")
+        needed = await asyncio.gather(*(watch(programs[name].pid, seconds, settle) for name in NAMES))
+        for name in NAMES:
+            ended[name] = await until(programs[name], "call.ended", note=partial(note, codecs, name))
+            for callee in callees:  # their call with each other would go on
+                if name == caller:
+                    programs[callee].terminate()
+        await asyncio.gather(*(program.communicate() for program in programs.values()))
+        jids = {name: f"{name}@{server.domain}" for name in NAMES}
+    return [
+        Sample(
+            *percent_and_memory,
+            pictures=[rate(ended[name], jids[other]) for other in NAMES if other != name],
+            codecs=[codec for (receiver, _), codec in codecs.items() if receiver == name],
+            sent=[rate(ended[other], jids[name]) for other in NAMES if other != name],
+        )
+        for name, percent_and_memory in zip(NAMES, needed, strict=True)
+    ]
+
+
+def rate(ended: dict[str, Any], sender: str) -> float:
+    """Pictures per second of a sender, by what a receiver's program said at the end."""
+    return float(ended["peers"][sender]["frames"].get("video", 0)) / float(ended["connected"])
 
 
 def note(codecs: dict[tuple[str, str], str], receiver: str, line: dict[str, Any]) -> None:
