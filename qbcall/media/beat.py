@@ -17,6 +17,8 @@ BEAT = AUDIO_BLOCK / AUDIO_RATE
 SLACK = 0.01
 """Part of a beat that is no time at all: what is computed to be on the beat is on the beat."""
 
+Listener = Callable[[], None]
+
 
 class Beat:
     """Of one event loop, on which all of this is called."""
@@ -24,28 +26,33 @@ class Beat:
     def __init__(self, origin: float) -> None:
         """The first beat is at `origin`, in seconds of the loop's clock."""
         self._origin = origin
-        self._listeners: list[Callable[[], None]] = []
+        self._senders: list[Listener] = []
+        self._readers: list[Listener] = []
         self._timer: asyncio.TimerHandle | None = None
 
-    def last(self, now: float) -> float:
-        """When the latest beat was, in seconds of the loop's clock."""
-        return self._origin + math.floor((now - self._origin) / BEAT + SLACK) * BEAT
+    def number(self, now: float) -> int:
+        """That of the latest beat; the first is 0."""
+        return math.floor((now - self._origin) / BEAT + SLACK)
 
     def next(self, now: float) -> float:
-        """When the next beat is; later than now."""
-        return self.last(now) + BEAT
+        """When the next beat is, in seconds of the loop's clock; later than now."""
+        return self._origin + (self.number(now) + 1) * BEAT
 
-    def join(self, listener: Callable[[], None]) -> None:
-        """Call it on each beat from now on, after tasks that wait for the beat; it must not raise."""
-        self._listeners.append(listener)
+    def join(self, listener: Listener, *, sends: bool = False) -> None:
+        """Call it on each beat from now on; it must not raise.
+
+        Who sends is called first: within one program, what is sent is to be read at once.
+        """
+        (self._senders if sends else self._readers).append(listener)
         if self._timer is None:
             self._wait()
 
-    def leave(self, listener: Callable[[], None]) -> None:
-        """Call it no more. Who is not there may leave."""
-        if listener in self._listeners:
-            self._listeners.remove(listener)
-        if not self._listeners and self._timer is not None:
+    def leave(self, listener: Listener) -> None:
+        """Call it no more, unless this beat's turn is just going on. Who is not there may leave."""
+        for listeners in (self._senders, self._readers):
+            if listener in listeners:
+                listeners.remove(listener)
+        if not (self._senders or self._readers) and self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
@@ -55,12 +62,7 @@ class Beat:
 
     def _strike(self) -> None:
         self._wait()
-        # A task that sends on the beat wakes a turn later: within one program, what it sends is to be read at once.
-        loop = asyncio.get_running_loop()
-        loop.call_soon(loop.call_soon, self._call)
-
-    def _call(self) -> None:
-        for listener in tuple(self._listeners):
+        for listener in (*self._senders, *self._readers):
             listener()
 
 

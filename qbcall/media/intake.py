@@ -7,7 +7,6 @@ frames itself, as `FrameSource` says.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -27,17 +26,18 @@ MOST_BLOCKS = 3
 
 Over = Callable[[FrameSource, Exception | None], None]
 """Told when a source has no more frames, or broke."""
+Changed = Callable[[], None]
+"""Told when something came in, ended, or was cleared; it must not raise."""
 
 
 class Intake(ABC):
     """What waits between a source and the stream that is sent."""
 
-    def __init__(self, source: FrameSource | None, over: Over) -> None:
+    def __init__(self, source: FrameSource | None, over: Over, changed: Changed) -> None:
         self.source = source
-        self.changed = asyncio.Event()
-        """Something came in, ended, or was cleared."""
         self.ended = source is None
         self._over = over
+        self._changed = changed
         self._room = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -45,7 +45,7 @@ class Intake(ABC):
         """Forget what waits, so that nothing old is sent."""
         self._forget()
         self._room.set()
-        self.changed.set()
+        self._changed()
 
     async def close(self) -> None:
         """Stop reading and close the source."""
@@ -69,7 +69,7 @@ class Intake(ABC):
         try:
             while True:
                 self._put(await source.read())
-                self.changed.set()
+                self._changed()
                 while self._full():
                     self._room.clear()
                     await self._room.wait()
@@ -79,7 +79,7 @@ class Intake(ABC):
             error = problem
         self.ended = True
         self._over(source, error)
-        self.changed.set()
+        self._changed()
 
     @abstractmethod
     def _put(self, frame: Frame) -> None: ...
@@ -94,8 +94,8 @@ class Intake(ABC):
 class AudioIntake(Intake):
     """Sound, cut into blocks."""
 
-    def __init__(self, source: FrameSource | None, over: Over) -> None:
-        super().__init__(source, over)
+    def __init__(self, source: FrameSource | None, over: Over, changed: Changed) -> None:
+        super().__init__(source, over, changed)
         self._blocks = Blocks()
         self._flowing = False
 
@@ -146,8 +146,8 @@ class PulledSource(ABC):
 class PulledIntake(AudioIntake):
     """Sound of a source that is asked for each block."""
 
-    def __init__(self, source: PulledSource, over: Over) -> None:
-        super().__init__(source, over)
+    def __init__(self, source: PulledSource, over: Over, changed: Changed) -> None:
+        super().__init__(source, over, changed)
         self._pulled = source
 
     def pull(self) -> Samples | None:
@@ -177,8 +177,8 @@ class FreshSource:
 class VideoIntake(Intake):
     """Pictures: one waits."""
 
-    def __init__(self, source: FrameSource | None, over: Over) -> None:
-        super().__init__(source, over)
+    def __init__(self, source: FrameSource | None, over: Over, changed: Changed) -> None:
+        super().__init__(source, over, changed)
         self._fresh = isinstance(source, FreshSource)
         self._frame: av.VideoFrame | None = None
 
@@ -199,10 +199,3 @@ class VideoIntake(Intake):
 
     def _forget(self) -> None:
         self._frame = None
-
-
-async def either(event: asyncio.Event, seconds: float) -> None:
-    """Wait for an event, but no longer than this."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()

@@ -17,9 +17,9 @@ import numpy as np
 from qbcall.core.model import MediaKind
 from qbcall.media.blocks import Samples, audio_frame
 from qbcall.media.frames import AUDIO_BLOCK, AUDIO_RATE, Frame, FrameSource, Source, VideoFormat
-from qbcall.media.intake import AudioIntake, PulledIntake, PulledSource, VideoIntake, either
-from qbcall.media.pace import Pace
+from qbcall.media.intake import AudioIntake, PulledIntake, PulledSource, VideoIntake
 from qbcall.media.planes import plain
+from qbcall.media.pumps import PicturePump, Pump, Shown, SoundPump
 from qbcall.media.rate import Rate
 from qbcall.media.waiting import WaitingFrames
 
@@ -27,11 +27,6 @@ log = logging.getLogger("qbcall.media.outgoing")
 
 VIDEO_CLOCK = 90_000
 """Ticks per second of the time stamps of video (RFC 7741, section 4.1; RFC 6184, section 8.2.1)."""
-BLACK_FPS = 5
-"""Black pictures per second while there is nothing to show: enough for a joining peer to see that it is black."""
-BLOCK_SECONDS = AUDIO_BLOCK / AUDIO_RATE
-CATCH_UP = 0.1
-"""Seconds of sound that are made up for when the machine was busy; what is older is left out."""
 WAITING = {MediaKind.AUDIO: 10, MediaKind.VIDEO: 3}
 """Frames that may wait for one peer; the oldest is dropped."""
 SILENCE = np.zeros((AUDIO_BLOCK, 2), np.int16)
@@ -100,11 +95,14 @@ class Outgoing:
         self._size = (self._format.width, self._format.height)
         self._rate = Rate()
         self._feeds: list[Feed] = []
-        self._pump: asyncio.Task[None] | None = None
+        audio = kind is MediaKind.AUDIO
+        self._pump: Pump = SoundPump(self._send_block) if audio else PicturePump(self._format.fps, self._send_picture)
         self._retiring: set[asyncio.Task[None]] = set()
         self._closed = False
         self._epoch: float | None = None
         self._last_stamp = -AUDIO_BLOCK
+        self._start = 0
+        """The time stamp from which on blocks of sound are counted."""
         self._intake = self._take(source)
 
     @property
@@ -139,19 +137,17 @@ class Outgoing:
             feed.close()
             return feed
         self._feeds.append(feed)
-        if self._pump is None:
-            work = self._pump_audio() if self.kind is MediaKind.AUDIO else self._pump_video()
-            self._pump = asyncio.get_running_loop().create_task(work, name=f"qbcall-send-{self.kind.value}")
+        if len(self._feeds) == 1:
+            self._intake.clear()
+            self._pump.start()
         return feed
 
     def unsubscribe(self, feed: Feed) -> None:
         """Told by a feed: it is closed."""
         if feed in self._feeds:
             self._feeds.remove(feed)
-        if not self._feeds and self._pump is not None:
-            self._pump.cancel()
-            self._retire(self._pump)
-            self._pump = None
+        if not self._feeds:
+            self._pump.stop()
 
     def replace(self, source: FrameSource | None) -> None:
         """Send something else from now on; the old source is closed. After `close`, so is the new one."""
@@ -161,7 +157,7 @@ class Outgoing:
             self._intake, self.error = new, None
             self.over.clear()
         self._retire(asyncio.get_running_loop().create_task(old.close()))
-        old.changed.set()
+        self._pump.go()
 
     async def close(self) -> None:
         """Stop, and close the source; no task is left."""
@@ -177,9 +173,9 @@ class Outgoing:
 
     def _take(self, source: FrameSource | None) -> AudioIntake | VideoIntake:
         if isinstance(source, PulledSource):
-            return PulledIntake(source, self._source_over)
+            return PulledIntake(source, self._source_over, self._pump.go)
         intake = AudioIntake if self.kind is MediaKind.AUDIO else VideoIntake
-        return intake(source, self._source_over)
+        return intake(source, self._source_over, self._pump.go)
 
     def _source_over(self, source: FrameSource, error: Exception | None) -> None:
         if source is self._intake.source:
@@ -192,43 +188,30 @@ class Outgoing:
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
 
-    async def _pump_audio(self) -> None:
-        pace = Pace(BLOCK_SECONDS, patience=CATCH_UP, on_beat=True)
-        start: int | None = None
-        self._intake.clear()
-        while True:
-            number = await pace.tick()
-            if start is None:
-                start = max(self._now_in(AUDIO_RATE), self._last_stamp + AUDIO_BLOCK)
-            intake = self._intake
-            assert isinstance(intake, AudioIntake), "this is audio"
-            samples: Samples | None = None
-            if self._muted:
-                intake.pass_by()
-            else:
-                samples = intake.pull()
-            frame = audio_frame(SILENCE if samples is None else samples)
-            self._publish(frame, start + number * AUDIO_BLOCK, AUDIO_RATE)
+    def _send_block(self, number: int) -> None:
+        if number == 0:
+            self._start = max(self._now_in(AUDIO_RATE), self._last_stamp + AUDIO_BLOCK)
+        intake = self._intake
+        assert isinstance(intake, AudioIntake), "this is audio"
+        samples: Samples | None = None
+        if self._muted:
+            intake.pass_by()
+        else:
+            samples = intake.pull()
+        frame = audio_frame(SILENCE if samples is None else samples)
+        self._publish(frame, self._start + number * AUDIO_BLOCK, AUDIO_RATE)
 
-    async def _pump_video(self) -> None:
-        loop = asyncio.get_running_loop()
-        interval, earliest = 1 / self._format.fps, 0.0
-        self._intake.clear()
-        while True:
-            # A frame may be early by one interval, so that a source with a pace of its own is not slowed down.
-            await asyncio.sleep(max(0.0, earliest - interval - loop.time()))
-            intake = self._intake
-            assert isinstance(intake, VideoIntake), "this is video"
-            frame = None if self._muted else intake.pull()
-            if frame is not None:
-                earliest = max(earliest, loop.time()) + interval
-                self._publish_video(frame)
-            elif self._muted or intake.ended:
-                self._publish_video(plain(*self._size))
-                await either(intake.changed, 1 / BLACK_FPS)
-            else:
-                await intake.changed.wait()
-            intake.changed.clear()
+    def _send_picture(self) -> Shown:
+        intake = self._intake
+        assert isinstance(intake, VideoIntake), "this is video"
+        frame = None if self._muted else intake.pull()
+        if frame is not None:
+            self._publish_video(frame)
+            return Shown.PICTURE
+        if self._muted or intake.ended:
+            self._publish_video(plain(*self._size))
+            return Shown.BLACK
+        return Shown.NOTHING
 
     def _publish_video(self, frame: av.VideoFrame) -> None:
         self._size = (frame.width, frame.height)

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import asyncio
 
-from qbcall.media.beat import beat
-
 
 class Pace:
     """Ticks at an even rate, counted from the first one; drifts never, and skips what is too late."""
 
-    def __init__(self, interval: float, *, patience: float = 0.0, on_beat: bool = False) -> None:
+    def __init__(self, interval: float, *, patience: float = 0.0) -> None:
         """Make one that starts with its first tick.
 
         Args:
             interval: seconds between two ticks.
             patience: seconds that a tick may be late and still be made up for; a later one is skipped.
-            on_beat: count from the latest beat, and not from the first tick.
         """
         self._interval = interval
         self._patience = max(patience, interval)
-        self._on_beat = on_beat
         self._start: float | None = None
         self._next = 0
 
@@ -28,7 +24,7 @@ class Pace:
         """Wait until the next tick is due; gives its number, from 0. Numbers are left out when ticks are skipped."""
         now = asyncio.get_running_loop().time()
         if self._start is None:
-            self._start = beat().last(now) if self._on_beat else now
+            self._start = now
         late = now - (self._start + self._next * self._interval)
         if late > self._patience:
             self._next += int(late / self._interval)

@@ -18,7 +18,7 @@ def test_first_beat_is_when_somebody_asks_first() -> None:
         began = loop.time()
         for part in (0.0, 0.98):
             now = began + part * BEAT
-            assert (beat().last(now), beat().next(now)) == (began, began + BEAT)
+            assert (beat().number(now), beat().next(now)) == (0, began + BEAT)
 
     run(scenario)
 
@@ -29,7 +29,7 @@ def test_next_beat_is_always_later_and_never_far() -> None:
         now = dice.choice([one.next(now), now + dice.uniform(0, 1)])
         found = one.next(now)
         assert 0 < found - now <= BEAT * 1.01
-        assert one.last(now) <= now + BEAT * 0.01
+        assert 1000.5 + one.number(now) * BEAT <= now + BEAT * 0.01
         assert abs((found - 1000.5) / BEAT - round((found - 1000.5) / BEAT)) < 1e-3
 
 
@@ -63,28 +63,21 @@ def test_listeners_are_called_together_until_they_leave() -> None:
     run(scenario)
 
 
-async def until_the_beat(loop: VirtualClockLoop, seen: list[str]) -> None:
-    await asyncio.sleep(beat().next(loop.time()) - loop.time())
-    seen.append("task")
-
-
-def test_listeners_come_after_a_task_that_waits_for_the_beat() -> None:
-    """Whichever of them waited first."""
+def test_who_sends_is_called_before_those_who_read() -> None:
+    """Whoever joined first."""
 
     async def scenario(loop: VirtualClockLoop) -> None:
-        for first in (True, False):
+        for order in ((True, False), (False, True)):
             seen: list[str] = []
-            listener = partial(seen.append, "listener")
-            if first:
-                beat().join(listener)
-            task = asyncio.create_task(until_the_beat(loop, seen))
-            if not first:
-                await asyncio.sleep(0)
-                beat().join(listener)
+            listeners = {True: partial(seen.append, "sender"), False: partial(seen.append, "reader")}
+            for sends in order:
+                beat().join(listeners[sends], sends=sends)
             await asyncio.sleep(1.5 * BEAT)
-            beat().leave(listener)
-            await task
-            assert seen[:2] == ["task", "listener"]
+            for listener in listeners.values():
+                beat().leave(listener)
+            assert seen[:2] == ["sender", "reader"]
+            await asyncio.sleep(2 * BEAT)
+            assert len(seen) <= 4
 
     run(scenario)
 

@@ -251,6 +251,7 @@ def test_replacing_while_the_old_source_is_stuck_takes_effect() -> None:
         frame = await waiting
         assert isinstance(frame, av.VideoFrame)
         assert read(frame) is not None
+        await asyncio.sleep(0.1)
         assert stuck.closed == 1
         await out.close()
 
