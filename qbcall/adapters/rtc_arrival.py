@@ -99,7 +99,7 @@ class Arrival:
         if report:
             self.catch_up()
         if report or not self._idle:
-            self._open(datagram, came)
+            self._open(datagram, came, report=report)
         else:
             self._waiting.append((datagram, came))
             if len(self._waiting) >= MOST_WAITING:
@@ -116,13 +116,13 @@ class Arrival:
         waiting, self._waiting = self._waiting, []
         if self._transport._state is State.CONNECTED:
             for datagram, came in waiting:
-                self._open(datagram, came)
+                self._open(datagram, came, report=False)
         self._idle = bool(self._takers) and not any(taker.wanted() for taker in self._takers.values())
 
-    def _open(self, datagram: bytes, came: float) -> None:
+    def _open(self, datagram: bytes, came: float, *, report: bool) -> None:
         keys = self._transport._rx_srtp
         try:
-            if is_rtcp(datagram):
+            if report:
                 self.read_reports(keys.unprotect_rtcp(datagram), came)
             else:
                 self.read_media(keys.unprotect(datagram), came)

@@ -10,6 +10,8 @@ from qbcall.adapters.rtc_decoding import LazyDecoder
 from qbcall.adapters.rtc_opus import OpusDecoder, library
 from qbcall.media.frames import Frame
 
+OPUS = "audio/opus"
+"""RFC 7587, section 6.1."""
 BLOCK = 960
 """Samples in a packet of most senders: 20 ms (RFC 7587, section 4.2)."""
 MOST_MADE_UP = 5 * BLOCK
@@ -35,7 +37,7 @@ class Blocks:
             lost: packets before it are missing. If none is, a pause was one of the speaker (DTX, RFC 7587 section
                 3.1.3).
         """
-        opus = library() if codec.name.lower() == "opus" else None
+        opus = library() if codec.mimeType.lower() == OPUS else None
         if opus is None:
             return self._other.decode(codec, JitterFrame(data, stamp)) or [], 0
         if self._opus is None:

@@ -31,6 +31,27 @@ OVERUSE = 10
 NORMAL, UNDERUSING, OVERUSING = BandwidthUsage.NORMAL, BandwidthUsage.UNDERUSING, BandwidthUsage.OVERUSING
 
 
+class Shortest:
+    """The least of the latest values."""
+
+    def __init__(self) -> None:
+        self.value = math.inf
+        self._added = 0
+        self._candidates: deque[tuple[int, float]] = deque()
+        """Values that are less than all that follow, with their numbers."""
+
+    def add(self, value: float) -> None:
+        """One more."""
+        self._added += 1
+        candidates = self._candidates
+        while candidates and candidates[-1][1] >= value:
+            candidates.pop()
+        candidates.append((self._added, value))
+        if candidates[0][0] <= self._added - LATEST:
+            candidates.popleft()
+        self.value = candidates[0][1]
+
+
 class Queueing:
     """Tells whether packets wait somewhere, by the times that groups of them needed."""
 
@@ -38,7 +59,8 @@ class Queueing:
         self.usage = NORMAL
         """Of the path."""
         self._groups = 0
-        self._intervals: deque[float] = deque(maxlen=LATEST)
+        self._shortest = Shortest()
+        """Interval, in milliseconds."""
         self._slope, self._offset, self._offset_before = 1 / 64, 0.0, 0.0
         """Milliseconds that each byte, and each group, takes longer."""
         self._variances = 100.0, 0.0, 0.1
@@ -54,7 +76,7 @@ class Queueing:
     def note(self, came: int, sent: float, size: int, now: int) -> None:
         """A group came: milliseconds after the one before, sent so many after it; it is larger by so many bytes."""
         self._groups = min(self._groups + 1, MOST_GROUPS)
-        self._intervals.append(sent)
+        self._shortest.add(sent)
         self._filter(came - sent, size)
         if self._groups > 1:
             self._judge(sent, now)
@@ -85,7 +107,7 @@ class Queueing:
         """Learn how much times differ in any case; of what is far away, not all counts."""
         most = 3 * math.sqrt(self._noise_variance)
         noise = min(max(residual, -most), most)
-        weight = (0.998 if self._groups > SETTLED else 0.99) ** (min(self._intervals) * 30 / 1000)
+        weight = (0.998 if self._groups > SETTLED else 0.99) ** (self._shortest.value * 30 / 1000)
         self._noise = weight * self._noise + (1 - weight) * noise
         self._noise_variance = max(weight * self._noise_variance + (1 - weight) * (self._noise - noise) ** 2, 1.0)
 

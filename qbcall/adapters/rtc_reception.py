@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from aiortc import RTCRtpReceiver
-from aiortc.codecs import depayload, is_rtx
+from aiortc.codecs import depayload
 from aiortc.rate import AimdRateControl
 from aiortc.rtcrtpreceiver import StreamStatistics
 from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtpPacket, pack_remb_fci, unwrap_rtx
@@ -22,6 +22,10 @@ from aiortc.utils import uint16_gt
 from qbcall.adapters.rtc_estimate import Estimate
 
 log = logging.getLogger("qbcall.adapters.rtc")
+
+
+REPETITION = "/rtx"
+"""End of the MIME type of what only repeats packets (RFC 4588, section 8)."""
 
 
 class Buffer(Protocol):
@@ -97,7 +101,7 @@ class Reception:
             stream = self._streams[packet.ssrc] = StreamStatistics(codec.clockRate)
         count(stream, packet, came)
         self._counter.note(packet)
-        if is_rtx(codec):
+        if codec.mimeType[-len(REPETITION) :].lower() == REPETITION:
             original = self._original(packet, codec.parameters.get("apt"))
             if original is None:
                 return

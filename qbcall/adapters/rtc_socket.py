@@ -190,7 +190,8 @@ def _has_dates(datagrams: socket.socket) -> bool:
 def _time_of(notes: Iterable[tuple[int, int, bytes]]) -> float:
     """When a datagram came, in seconds since 1970."""
     for level, kind, note in notes:
-        if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS) and len(note) >= TIMESPEC.size:
+        if kind == SO_TIMESTAMPNS and level == socket.SOL_SOCKET and len(note) >= TIMESPEC.size:
             seconds, nanoseconds = TIMESPEC.unpack_from(note)
-            return int(seconds) + int(nanoseconds) / 1e9
+            since: float = seconds + nanoseconds / 1e9
+            return since
     return time.time()

@@ -74,7 +74,8 @@ class Output:
 
     def say(self, text: str) -> None:
         """Tell people."""
-        self.people.print(_escaped(text))
+        if not self.quiet:
+            self.people.print(_escaped(text))
 
     def verdict(self, word: str, style: str, text: str) -> None:
         """Tell people, with a coloured word before it."""
