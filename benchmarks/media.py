@@ -6,7 +6,7 @@ The figures of the processor and of the memory are those of one participant of f
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 from statistics import median
@@ -41,20 +41,22 @@ async def compare(
 ) -> list[Figure]:
     """Processor time and memory of participants of one call that differ in their ways, measured at the same time.
 
-    In each turn the ways change places, as it is not the same to call and to be called. The fourth has ours.
+    In each turn they change places, as it is not the same to call and to be called.
     """
     ways = {
         STOCK: Ways(stock=True, codec=codec),
         ALL: Ways(watching=True, codec=codec),
         NOTHING: Ways(codec=codec),
     }
+    fourth = Ways(watching=True, codec=codec)
     samples: dict[str, list[Sample]] = {name: [] for name in ways}
     for turn in range(turns):
-        names = [*ways, ALL]
-        names = names[turn % len(names) :] + names[: turn % len(names)]
-        found = await sampled(picture, seconds, [Member(ways[name]) for name in names], settle=settle)
-        for name, some in samples.items():
-            some.append(found[names.index(name)])
+        members = deque(Member(one) for one in (*ways.values(), fourth))
+        members.rotate(turn)
+        found = deque(await sampled(picture, seconds, members, settle=settle))
+        found.rotate(-turn)
+        for some, sample in zip(samples.values(), found, strict=False):  # nothing is said of the fourth
+            some.append(sample)
     title = "{}x{}@{} {}, one of four".format(*picture, codec)
     (_, stock), *others = samples.items()
     goals, memory = GOALS.get((picture, codec), {}), MEMORY.get((picture, codec))

@@ -96,24 +96,25 @@ async def sampled(
     codecs: dict[tuple[str, str], str] = {}
     ended: dict[str, dict[str, Any]] = {}
     caller, *callees = NAMES
+    first, *others = members
     async with DevServer(accounts=NAMES) as server:
         programs: dict[str, asyncio.subprocess.Process] = {}
-        for name, member in list(zip(NAMES, members, strict=True))[1:]:
+        for name, member in zip(callees, others, strict=True):
             words = ("answer", "--once", *STATS, *member.words)
             programs[name] = await start(server, name, picture, *words, ways=member.ways)
         for name in callees:
             await until(programs[name], "link.online")
         called = [f"{name}@{server.domain}" for name in callees]
-        words = ("call", *called, "--duration", str(settle + seconds + 1), *STATS, *members[0].words)
-        programs[caller] = await start(server, caller, picture, *words, ways=members[0].ways)
+        words = ("call", *called, "--duration", str(settle + seconds + 1), *STATS, *first.words)
+        programs[caller] = await start(server, caller, picture, *words, ways=first.ways)
         for _ in callees:
             await until(programs[caller], "peer.state", new="connected")
         needed = await asyncio.gather(*(watch(programs[name].pid, seconds, settle) for name in NAMES))
-        for name in NAMES:
+        ended[caller] = await until(programs[caller], "call.ended", note=partial(note, codecs, caller))
+        for name in callees:  # their call with each other would go on
+            programs[name].terminate()
+        for name in callees:
             ended[name] = await until(programs[name], "call.ended", note=partial(note, codecs, name))
-            for callee in callees:  # their call with each other would go on
-                if name == caller:
-                    programs[callee].terminate()
         await asyncio.gather(*(program.communicate() for program in programs.values()))
         jids = {name: f"{name}@{server.domain}" for name in NAMES}
     return [
