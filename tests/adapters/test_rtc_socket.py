@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from struct import Struct
 from typing import Any
 
 import pytest
@@ -20,6 +21,10 @@ pytestmark = pytest.mark.skipif(not rtc_socket.KNOWN, reason="only Linux tells w
 
 OFTEN = 1 / (2 * MANY)
 """Seconds between datagrams that are many."""
+PATIENCE = 2.0
+"""Seconds that a kernel may take to hand a datagram over."""
+SO_MEMINFO, COUNTS = 55, Struct("@I")
+"""Option that tells the memory of a socket (asm-generic/socket.h); the first of its numbers is of what waits."""
 
 
 class Owner:
@@ -57,10 +62,20 @@ class Stage:
         self.owner = Owner(loop)
         self.socket = MediaSocket("127.0.0.1", self.owner)
         self.address = self.socket.get_extra_info("sockname")
+        self._kernels: socket.socket = self.socket.get_extra_info("socket")
         self.peer = peer
 
     def say(self, data: bytes = b"x") -> None:
+        """Until it is there: a kernel that is busy hands it over later."""
+        before, patient_until = self._waiting(), time.monotonic() + PATIENCE
         self.peer.sendto(data, self.address)
+        while self._waiting() == before and time.monotonic() < patient_until:
+            pass
+
+    def _waiting(self) -> int:
+        """Bytes that the kernel keeps for what was not read."""
+        kept: int = COUNTS.unpack_from(self._kernels.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 64))[0]
+        return kept
 
     async def flow(self) -> None:
         """So much that the socket is read on the beat."""
