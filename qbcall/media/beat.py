@@ -48,7 +48,7 @@ class Beat:
             self._wait()
 
     def leave(self, listener: Listener) -> None:
-        """Call it no more, unless this beat's turn is just going on. Who is not there may leave."""
+        """Call it no more. Who is not there may leave."""
         for listeners in (self._senders, self._readers):
             if listener in listeners:
                 listeners.remove(listener)
@@ -62,8 +62,10 @@ class Beat:
 
     def _strike(self) -> None:
         self._wait()
-        for listener in (*self._senders, *self._readers):
-            listener()
+        for listeners in (self._senders, self._readers):
+            for listener in tuple(listeners):
+                if listener in listeners:  # one before it may have closed it
+                    listener()
 
 
 _beats: WeakKeyDictionary[asyncio.AbstractEventLoop, Beat] = WeakKeyDictionary()

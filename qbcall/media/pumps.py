@@ -39,6 +39,7 @@ class SoundPump:
         """`send` is told the number of each block, from 0, without those that came too late; it must not raise."""
         self._send = send
         self._soon: asyncio.Handle | None = None
+        """Sends out of turn; None: the pump does not run."""
         self._first: int | None = None
         self._next = 0
 
@@ -60,8 +61,7 @@ class SoundPump:
         """See `Pump`: sound has its own time."""
 
     def _on_beat(self) -> None:
-        if self._soon is None:
-            return
+        assert self._soon is not None, "who stops leaves the beat"
         self._soon.cancel()
         loop = asyncio.get_running_loop()
         number = beat().number(loop.time())
@@ -69,8 +69,9 @@ class SoundPump:
             self._first = self._next = number
         self._next = max(self._next, number - CATCH_UP)
         if self._next <= number:
+            block = self._next - self._first
             self._next += 1
-            self._send(self._next - 1 - self._first)
+            self._send(block)
         if self._next <= number and self._soon is not None:
             self._soon = loop.call_soon(self._on_beat)  # a turn later: the source has to make up for it, too
 

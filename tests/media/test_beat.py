@@ -82,6 +82,26 @@ def test_who_sends_is_called_before_those_who_read() -> None:
     run(scenario)
 
 
+def test_who_left_in_this_beat_is_not_called() -> None:
+    """A socket that is closed by what another one read does not look for more."""
+
+    async def scenario(loop: VirtualClockLoop) -> None:
+        seen: list[str] = []
+        reader = partial(seen.append, "reader")
+
+        def sender() -> None:
+            seen.append("sender")
+            beat().leave(reader)
+
+        beat().join(reader)
+        beat().join(sender, sends=True)
+        await asyncio.sleep(1.5 * BEAT)
+        beat().leave(sender)
+        assert seen == ["sender"]
+
+    run(scenario)
+
+
 def nothing() -> None:
     """Listens."""
 

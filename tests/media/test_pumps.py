@@ -102,7 +102,6 @@ class Source:
     def __init__(self, loop: asyncio.AbstractEventLoop, fps: int) -> None:
         self.has = False
         self.shown: list[float] = []
-        self.timers = 0
         self._loop = loop
         self.pump = PicturePump(fps, self.show)
 
