@@ -25,7 +25,8 @@ log = logging.getLogger("qbcall.adapters.rtc")
 
 
 REPETITION = "/rtx"
-"""End of the MIME type of what only repeats packets (RFC 4588, section 8)."""
+"""End of the MIME type of what only repeats packets (RFC 4588, section 8). aiortc's `is_rtx` puts a name together
+first, which is too much for each packet."""
 
 
 class Buffer(Protocol):

@@ -74,7 +74,7 @@ class Output:
 
     def say(self, text: str) -> None:
         """Tell people."""
-        if not self.quiet:
+        if not self.quiet:  # the console would form the text first
             self.people.print(_escaped(text))
 
     def verdict(self, word: str, style: str, text: str) -> None:

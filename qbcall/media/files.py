@@ -15,12 +15,14 @@ import av
 
 from qbcall.core.model import MediaKind
 from qbcall.errors import SourceError
+from qbcall.media.beat import BEAT
 from qbcall.media.decoding import Decoder
 from qbcall.media.frames import Frame, Source, SourceEnded, VideoFormat
+from qbcall.media.pumps import CATCH_UP
 
 AHEAD = 0.5
 """Seconds that are decoded ahead."""
-LATE = {MediaKind.AUDIO: 0.1, MediaKind.VIDEO: 0.0}
+LATE = {MediaKind.AUDIO: CATCH_UP * BEAT, MediaKind.VIDEO: 0.0}
 """Seconds that a frame may be late and still be given when a newer one is due, too: what a stream makes up for.
 Of sound that is later, all that is late is dropped, or it would stay behind the picture for good."""
 

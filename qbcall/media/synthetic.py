@@ -8,17 +8,14 @@ import av
 import numpy as np
 
 from qbcall.media import testcard
+from qbcall.media.beat import BEAT
 from qbcall.media.blocks import Samples, audio_frame
-from qbcall.media.frames import AUDIO_BLOCK, AUDIO_RATE, VideoFormat
+from qbcall.media.frames import AUDIO_BLOCK, VideoFormat
 from qbcall.media.intake import FreshSource, PulledSource
 from qbcall.media.pace import Pace
 from qbcall.media.planes import plain
+from qbcall.media.pumps import BLACK_FPS, CATCH_UP
 from qbcall.media.tone import tone
-
-BLOCK_SECONDS = AUDIO_BLOCK / AUDIO_RATE
-BLACK_FPS = 5
-CATCH_UP = 0.1
-"""Seconds of sound that are made up for when the machine was busy."""
 
 
 class TestCard(FreshSource):
@@ -50,7 +47,7 @@ class Tone(PulledSource):
             InvalidArgument: the pitch is out of range.
         """
         self._blocks = (np.repeat(block[:, None], 2, axis=1) for block in tone(hertz))
-        self._pace = Pace(BLOCK_SECONDS, patience=CATCH_UP)
+        self._pace = Pace(BEAT, patience=CATCH_UP * BEAT)
 
     def pull(self) -> Samples:
         """The next 20 ms."""
@@ -85,7 +82,7 @@ class Silence(PulledSource):
     """No sound."""
 
     def __init__(self) -> None:
-        self._pace = Pace(BLOCK_SECONDS, patience=CATCH_UP)
+        self._pace = Pace(BEAT, patience=CATCH_UP * BEAT)
 
     async def read(self) -> av.AudioFrame:
         """The next 20 ms, when they are due."""

@@ -169,7 +169,7 @@ def test_server_that_shuts_down_is_told_once() -> None:
     run(scenario)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="stops a process with a signal")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGSTOP")
 @pytest.mark.parametrize("stream_management", [False, True])
 def test_server_that_stops_answering_is_noticed(monkeypatch: pytest.MonkeyPatch, stream_management: bool) -> None:
     monkeypatch.setattr(xmpp_stream, "LEAVE_TIMEOUT", 0.1)
